@@ -1,0 +1,74 @@
+#pragma once
+// Text in, vectors out. Open a model folder once, call embed() from any thread.
+//
+//   auto embedder = octavo::Embedder::open("all-MiniLM-L6-v2-int8/");
+//   auto result = embedder->embed({"how do I reset my password?"}, {.prompt_name = "query"});
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "octavo/result.h"
+
+namespace octavo {
+
+struct EmbedderOptions {
+  std::string model_file;  // name inside the folder, or a path; empty: the best there is
+  int threads = 0;         // 0: all that this process may use
+};
+
+struct EmbedOptions {
+  std::string prompt_name;  // "" means the model's default prompt, if it has one
+  size_t max_length = 0;    // tokens; 0 means the model's own limit
+  size_t dimensions = 0;    // Matryoshka: keep the first so many and normalise again; 0 means all
+  std::optional<bool> normalize;  // nullopt: as the model says
+};
+
+struct Embeddings {
+  size_t width = 0;           // floats a text
+  std::vector<float> values;  // [texts][width]
+  struct Cut {
+    size_t text;         // index of a text that was truncated
+    size_t full_length;  // tokens it had
+    size_t kept;         // tokens that were used
+  };
+  std::vector<Cut> truncated;
+  uint64_t tokens = 0;  // used, over all texts
+
+  std::span<const float> row(size_t i) const { return {values.data() + i * width, width}; }
+  size_t count() const { return width == 0 ? 0 : values.size() / width; }
+};
+
+class Embedder {
+ public:
+  // Errors: not_found (folder, model file, tokenizer), unsupported (the graph), invalid_input.
+  static Result<Embedder> open(const std::filesystem::path& folder,
+                               const EmbedderOptions& options = {});
+  Embedder(Embedder&&) noexcept;
+  Embedder& operator=(Embedder&&) noexcept;
+  ~Embedder();
+
+  // A text's vector depends on that text and the options alone: never on its neighbours, the thread
+  // count or the order. Errors: an unknown prompt name (listing the known ones), dimensions larger
+  // than the model's width.
+  Result<Embeddings> embed(std::span<const std::string> texts,
+                           const EmbedOptions& options = {}) const;
+
+  size_t width() const;
+  size_t max_length() const;
+  std::vector<std::string> prompt_names() const;
+  // What had to be guessed about the model (pooling, length, ...): show them once.
+  const std::vector<std::string>& warnings() const;
+
+ private:
+  struct State;
+  explicit Embedder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace octavo

@@ -1,0 +1,45 @@
+#pragma once
+// SmoothQuant (Xiao et al. 2023): Y = (X / s)(s W), so that activation outliers move into the
+// weights before they are quantized. The function of the model does not change.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "octavo/progress.h"
+#include "octavo/result.h"
+
+namespace octavo {
+
+struct SmoothOptions {
+  double alpha = 0.8;               // s_j = max|X_j|^alpha / max_k|W_jk|^(1 - alpha); 0..1
+  std::filesystem::path tokenizer;  // folder with tokenizer.json (and config files)
+  std::filesystem::path
+      calibration;          // one text a line, or JSONL with "text"; empty: the built-in set
+  size_t max_length = 512;  // tokens of a calibration text
+  // Largest allowed difference of the FP32 outputs before and after, relative to their range; above
+  // it nothing is written.
+  double tolerance = 1e-4;
+};
+
+struct SmoothSite {
+  std::string input;                 // the value that the group shares
+  std::vector<std::string> weights;  // the group's weight initializers
+  std::string folded_into;  // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
+  double scale_min = 1, scale_max = 1;
+  double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
+};
+
+struct SmoothReport {
+  std::vector<SmoothSite> sites;
+  std::vector<std::string> skipped;  // "node: reason"
+  double difference = 0;             // measured, relative to the range of the FP32 output
+  uint64_t calibration_texts = 0, calibration_tokens = 0;
+};
+
+Result<SmoothReport> smooth_model(const std::filesystem::path& fp32_model,
+                                  const std::filesystem::path& output, const SmoothOptions& options,
+                                  const Progress& progress = {});
+
+}  // namespace octavo

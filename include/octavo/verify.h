@@ -1,0 +1,43 @@
+#pragma once
+// How close a model's embeddings are to the original's: cosine per text, on identical token ids.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octavo/progress.h"
+#include "octavo/result.h"
+
+namespace octavo {
+
+struct VerifyOptions {
+  std::filesystem::path tokenizer;  // folder; empty: the model's own folder
+  std::filesystem::path against;    // reference ONNX model, or
+  std::filesystem::path reference;  // reference file of tools/dump_reference.py (safetensors)
+  std::vector<std::string>
+      texts;  // empty: the 6 built-in probe texts (or those of the reference file)
+  std::optional<double> min_cos;  // gate
+  int threads = 0;
+};
+
+struct VerifyReport {
+  struct Text {
+    std::string text;
+    std::vector<int64_t> ids;
+    double cosine = 0, norm = 0, reference_norm = 0;  // norms before normalisation
+  };
+  std::vector<Text> texts;  // in the order given
+  double cos_min = 0, cos_p1 = 0, cos_p5 = 0, cos_p50 = 0, cos_mean = 0;
+  size_t worst = 0;       // index into texts
+  bool passed = true;     // cos_min >= min_cos, or no gate
+  std::string reference;  // what it was compared with
+};
+
+const std::vector<std::string>& default_probe_texts();
+
+Result<VerifyReport> verify_model(const std::filesystem::path& model, const VerifyOptions& options,
+                                  const Progress& progress = {});
+
+}  // namespace octavo

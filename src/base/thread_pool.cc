@@ -1,0 +1,157 @@
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace octavo {
+
+namespace {
+
+// cgroup v2 "max 100000" or "150000 100000"; v1 in two files. 0 when there is no limit.
+int cgroup_cpus() {
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (v2 >> quota >> period) {
+    if (quota == "max" || period <= 0) return 0;
+    return static_cast<int>(std::max(1.0, std::stod(quota) / period));
+  }
+  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double q = 0;
+  if (v1_quota >> q && v1_period >> period && q > 0 && period > 0)
+    return static_cast<int>(std::max(1.0, q / period));
+  return 0;
+}
+
+constexpr auto kSpin = std::chrono::microseconds(40);
+
+inline void pause() { __builtin_ia32_pause(); }
+
+thread_local bool inside_region = false;
+
+}  // namespace
+
+int usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cpus = 1;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = std::max(1, CPU_COUNT(&set));
+  const int quota = cgroup_cpus();
+  return quota > 0 ? std::min(cpus, quota) : cpus;
+}
+
+struct ThreadPool::State {
+  struct Job {
+    const FunctionRef<void(size_t, size_t)>* body = nullptr;
+    size_t n = 0;
+    size_t grain = 1;
+  };
+
+  // `open` counts regions: odd while one runs, even between them. A worker first enters (`inside`),
+  // then looks at `open`; the caller first closes, then waits for `inside` to become zero. With
+  // sequentially consistent order one of the two sees the other, so a late sleeper never touches a
+  // job that has ended, and the caller never waits for a worker that slept through it.
+  std::atomic<uint32_t> open{0};
+  std::atomic<uint32_t> inside{0};
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  Job job;
+  std::mutex region;
+  std::vector<std::thread> workers;
+
+  void take_chunks() {
+    const Job& j = job;
+    for (;;) {
+      const size_t begin = next.fetch_add(j.grain, std::memory_order_relaxed);
+      if (begin >= j.n) return;
+      (*j.body)(begin, std::min(j.n, begin + j.grain));
+    }
+  }
+
+  void work() {
+    inside_region = true;  // a parallel_for inside a body runs alone
+    uint32_t seen = 0;
+    while (!stop.load()) {
+      const uint32_t now = open.load();
+      if (now == seen || (now & 1U) == 0) {
+        if (!spin_for_change(now)) open.wait(now);
+        continue;
+      }
+      inside.fetch_add(1);
+      if (open.load() == now) take_chunks();
+      inside.fetch_sub(1);
+      seen = now;
+    }
+  }
+
+  bool spin_for_change(uint32_t from) const {
+    const auto until = std::chrono::steady_clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 64; ++i) {
+        if (open.load(std::memory_order_relaxed) != from) return true;
+        pause();
+      }
+    } while (std::chrono::steady_clock::now() < until);
+    return false;
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  if (threads <= 0) threads = usable_cpus();
+  for (int i = 1; i < threads; ++i) {
+    try {
+      state_->workers.emplace_back([s = state_.get()] { s->work(); });
+    } catch (const std::system_error&) {
+      break;
+    }
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  state_->stop.store(true);
+  state_->open.fetch_add(2);
+  state_->open.notify_all();
+  for (auto& worker : state_->workers) worker.join();
+}
+
+int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
+
+void ThreadPool::parallel_for(size_t n, size_t grain, FunctionRef<void(size_t, size_t)> body) {
+  if (n == 0) return;
+  grain = std::max<size_t>(grain, 1);
+  State& s = *state_;
+  std::unique_lock<std::mutex> lock(s.region, std::defer_lock);
+  if (n <= grain || s.workers.empty() || inside_region || !lock.try_lock()) {
+    for (size_t begin = 0; begin < n; begin += grain) body(begin, std::min(n, begin + grain));
+    return;
+  }
+  s.job = {&body, n, grain};
+  s.next.store(0);
+  s.open.fetch_add(1);
+  s.open.notify_all();
+  inside_region = true;
+  s.take_chunks();
+  inside_region = false;
+  s.open.fetch_add(1);
+  // Spin briefly for the last chunk of a worker; yield when it lost its CPU.
+  for (int i = 0; s.inside.load() != 0; ++i) {
+    if (i < 4096) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+}  // namespace octavo

@@ -1,0 +1,45 @@
+#pragma once
+// ONNX files <-> Model. Reading maps the sidecar and copies none of it; unknown fields, functions
+// and metadata survive a round trip. External data is opened only inside the model's folder (or the
+// blobs folder of a Hugging Face cache layout): docs/security.md has the rules.
+// Spec: onnx/docs/IR.md, onnx/docs/ExternalData.md.
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "base/progress.h"
+#include "base/result.h"
+#include "graph/graph.h"
+
+namespace octavo {
+
+struct OnnxReadOptions {
+  // Also refuse sidecars with more than one hard link (a cache that hard-links fails this).
+  bool strict = false;
+};
+
+// Errors name the file, and the node or initializer: not_found, io, invalid_input (not protobuf,
+// bad dims, data that does not fit its shape, a location outside the folder, ...), unsupported. The
+// result has passed check().
+Result<Model> read_onnx(const std::filesystem::path& file, const OnnxReadOptions& options = {});
+
+// The same for bytes in memory (they are copied out); external data is looked up in `folder`.
+Result<Model> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder,
+                         const OnnxReadOptions& options = {});
+
+struct OnnxWriteOptions {
+  bool external_data = false;  // forced on when the model would pass protobuf's 2 GB
+  std::string location;        // name of the sidecar beside the model; empty: "<file name>.data"
+  size_t threshold = 1024;     // smaller initializers stay in the model file
+  size_t alignment = 64;       // of each tensor's offset in the sidecar
+};
+
+// Writes the model, and with external_data its sidecar: both appear together and whole, or neither.
+// An old sidecar of the same name is replaced, never appended to. Initializers are computed (and
+// dropped) one at a time, in order. Same model, same bytes.
+Status write_onnx(const Model& model, const std::filesystem::path& file,
+                  const OnnxWriteOptions& options = {}, const Progress& progress = {});
+
+}  // namespace octavo

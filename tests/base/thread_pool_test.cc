@@ -1,0 +1,65 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+namespace octavo {
+namespace {
+
+TEST(ThreadPool, CoversEveryIndexOnceForEverySize) {
+  for (const int threads : {1, 2, 3, 7}) {
+    ThreadPool pool(threads);
+    for (const size_t n : {0U, 1U, 2U, 3U, 63U, 64U, 65U, 1000U}) {
+      for (const size_t grain : {0U, 1U, 7U, 64U, 5000U}) {
+        std::vector<std::atomic<int>> hits(n);
+        pool.parallel_for(n, grain, [&](size_t b, size_t e) {
+          ASSERT_LE(e, n);
+          for (size_t i = b; i < e; ++i) hits[i].fetch_add(1);
+        });
+        for (size_t i = 0; i < n; ++i) ASSERT_EQ(hits[i].load(), 1) << threads << " " << n;
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, NestedAndConcurrentRegionsFinish) {
+  ThreadPool pool(3);
+  std::atomic<size_t> sum{0};
+  const auto client = [&] {
+    for (int round = 0; round < 200; ++round) {
+      pool.parallel_for(16, 1, [&](size_t b, size_t e) {
+        pool.parallel_for(4, 1, [&](size_t b2, size_t e2) { sum += (e - b) * (e2 - b2); });
+      });
+    }
+  };
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 4; ++c) clients.emplace_back(client);
+  for (auto& c : clients) c.join();
+  EXPECT_EQ(sum.load(), 4U * 200U * 16U * 4U);
+}
+
+TEST(ThreadPool, ManyShortRegionsDoNotLoseWork) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 20000; ++round) {
+    std::atomic<int> done{0};
+    pool.parallel_for(2, 1, [&](size_t, size_t) { ++done; });
+    ASSERT_EQ(done.load(), 2);
+  }
+}
+
+TEST(ThreadPool, SleepsWhenIdle) {
+  ThreadPool pool(2);
+  pool.parallel_for(64, 1, [](size_t, size_t) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  // Process CPU time over 200 ms of idling; a spinning worker would use all of it.
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.02);
+}
+
+}  // namespace
+}  // namespace octavo
