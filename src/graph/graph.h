@@ -28,9 +28,16 @@ struct OpaqueAttribute {
   std::string proto;
 };
 
+// Inside a function's body: the value is what the call gives its attribute `name`, or the
+// function's default, or the attribute is absent. (AttributeProto.ref_attr_name.)
+struct AttributeReference {
+  std::string name;
+  int32_t type = 0;  // AttributeProto.AttributeType, which a file must state
+};
+
 using Attribute =
     std::variant<int64_t, float, std::string, Tensor, std::shared_ptr<Graph>, std::vector<int64_t>,
-                 std::vector<float>, std::vector<std::string>, OpaqueAttribute>;
+                 std::vector<float>, std::vector<std::string>, OpaqueAttribute, AttributeReference>;
 
 struct Node {
   std::string name;
@@ -120,9 +127,10 @@ struct Function {
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   std::vector<std::string> attributes;  // names without a default
+  std::map<std::string, Attribute>
+      attribute_defaults;  // the others (FunctionProto.attribute_proto)
   std::map<std::string, int64_t> opset_imports;
-  // Body attributes that refer to the function's own are OpaqueAttribute with ref_attr_name set.
-  std::vector<Node> nodes;
+  std::vector<Node> nodes;  // attributes that refer to the function's own: AttributeReference
   std::string opaque;
 };
 
