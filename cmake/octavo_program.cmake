@@ -1,0 +1,12 @@
+# The roof: the octavo program. It stands on the room `toolkit` as soon as that is there.
+find_package(CLI11 REQUIRED)
+file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.cc)
+add_executable(octavo_cli ${cli_sources})
+set_target_properties(octavo_cli PROPERTIES OUTPUT_NAME octavo)
+target_compile_options(octavo_cli PRIVATE ${OCTAVO_WARNINGS})
+target_include_directories(octavo_cli PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
+target_link_libraries(octavo_cli PRIVATE CLI11::CLI11)
+if(TARGET octavo_toolkit)
+  target_link_libraries(octavo_cli PRIVATE octavo::toolkit)
+endif()
+set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit\n")

@@ -1,0 +1,47 @@
+#pragma once
+// What every command shares. A command is one file, cmd_<name>.cc, with one add_<name>() that
+// declares its flags and its callback; main.cc calls them all. The program, unlike the library,
+// prints and exits.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "octavo/progress.h"
+#include "octavo/result.h"
+
+namespace octavo::cli {
+
+// Exit codes, the same for every command (also in --help).
+inline constexpr int kOk = 0;
+inline constexpr int kGateFailed = 1;  // the work was done, but a check it asked for did not pass
+inline constexpr int kUsage = 2;       // the command line is wrong
+inline constexpr int kFailed = 3;      // the work could not be done; the reason is on stderr
+
+struct Context {
+  int exit_code = kOk;
+  std::string command_line;  // as typed, quoted so that a shell reads it back
+
+  // Draws one line on stderr when that is a terminal, nothing otherwise.
+  Progress progress() const;
+  // Prints the error to stderr and sets exit_code.
+  void fail(const Error& error);
+};
+
+// Text for stdout: columns padded to their widest cell.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  std::string str() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string fixed(double value, int decimals);  // "0.98713"
+std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
+
+}  // namespace octavo::cli
