@@ -8,5 +8,5 @@ target_include_directories(octavo_cli PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJEC
 target_link_libraries(octavo_cli PRIVATE CLI11::CLI11)
 if(TARGET octavo_toolkit)
   target_link_libraries(octavo_cli PRIVATE octavo::toolkit)
+  set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit\n")
 endif()
-set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit\n")
