@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Makes a Debian 12 machine ready to build and test Octavo: apt packages, a Rust toolchain, Python
+# environments for the oracles. Installs only what is missing; safe to run again (then it takes a
+# second). Needs root or passwordless sudo only when a package is missing, and says which otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/setup.sh [--build-only] [--oracles]
+
+  --build-only  what building and running needs; no Python environments for the tests
+  --oracles     also the PyTorch environment (several GB) for tests that compare with transformers
+
+Exit codes: 0 ready; 1 something is missing, and the last lines say what and how to get it.
+TEXT
+}
+
+oracles=0 build_only=0
+for argument in "$@"; do
+  case $argument in
+    --oracles) oracles=1 ;;
+    --build-only) build_only=1 ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+done
+
+fail() {
+  printf 'setup: %s\n' "$@" >&2
+  exit 1
+}
+
+# --- Debian packages -----------------------------------------------------------------------------
+packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
+  protobuf-compiler libprotobuf-dev libonnx-dev nlohmann-json3-dev libssl-dev
+  libcli11-dev libspdlog-dev libsimde-dev)
+if [ $build_only = 0 ]; then
+  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy)
+fi
+
+# install_packages <package>...: through apt, with the rights this user has.
+install_packages() {
+  local as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then
+      as_root=(sudo -n)
+    else
+      fail "missing packages: $*" "install them as root and run this again:" \
+        "  apt-get update && apt-get install -y --no-install-recommends $*"
+    fi
+  fi
+  echo "setup: installing $*"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if command -v dpkg-query >/dev/null; then
+  missing=()
+  for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+else
+  echo "setup: not a Debian system; these must be here under their local names: ${packages[*]}" >&2
+fi
+
+# --- Rust ----------------------------------------------------------------------------------------
+# The tokenizer is a Rust crate; its own Cargo.toml says which compiler it needs.
+need=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' src/text/rust/Cargo.toml 2>/dev/null || true)
+need=${need:-1.85}
+rust_ok() {
+  local have
+  have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9.]*\).*/\1/p')
+  [ -n "$have" ] && [ "$(printf '%s\n' "$need" "$have" | sort -V | head -n 1)" = "$need" ]
+}
+if ! rust_ok; then
+  # Debian 12's own cargo is 0.66; cargo-web is the current one that its browsers are built with.
+  offered=$(apt-cache policy cargo-web 2>/dev/null | sed -n 's/^ *Candidate: \([0-9.]*\).*/\1/p')
+  if [ -n "$offered" ] && [ "$(printf '%s\n' "$need" "$offered" | sort -V | head -n 1)" = "$need" ]; then
+    install_packages cargo-web
+  fi
+fi
+rust_ok || fail "needs cargo $need or newer, found: $(cargo --version 2>&1 | head -n 1 || echo none)" \
+  "get it with 'apt-get install cargo-web' on Debian 12, or from https://rustup.rs"
+
+# --- Python environments for the tests -----------------------------------------------------------
+[ $build_only = 0 ] || exit 0
+python=
+for candidate in python3 python3.11 python3.12; do
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || fail "needs Python 3.11 or 3.12 for the test oracles, found: $(python3 --version 2>&1)"
+
+# environment <name> <requirements file> [pip options]: build/venv/<name>, remade when the file changes.
+environment() {
+  local folder=build/venv/$1 file=$2
+  shift 2
+  local stamp
+  stamp=$(sha256sum tests/oracle/requirements*.txt | sha256sum)
+  [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
+  echo "setup: Python environment $folder"
+  rm -rf "$folder"
+  "$python" -m venv "$folder"
+  "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@" -r "$file"
+  echo "$stamp" >"$folder/.stamp"
+}
+mkdir -p build/venv
+# The light lists are complete, so --no-deps: nothing unpinned can slip in.
+environment light tests/oracle/requirements.txt --no-deps
+environment ort-1.17 tests/oracle/requirements-ort-1.17.txt --no-deps
+if [ $oracles = 1 ]; then
+  environment torch tests/oracle/requirements-torch.txt
+fi

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs all tests; ends with ctest's own summary and exit status.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/test.sh [--asan] [--oracles] [--quick] [ctest options...]
+
+  --asan     the asan preset: everything again under AddressSanitizer and UBSan
+  --oracles  with PyTorch: re-makes every golden, fails on a difference, and compares live
+  --quick    no setup, and no tests labelled slow, oracle or install
+
+Other options go to ctest: scripts/test.sh -R formats
+TEXT
+}
+
+preset=dev oracles=0 quick=0 ctest_options=()
+for argument in "$@"; do
+  case $argument in
+    --asan) preset=asan ;;
+    --oracles) oracles=1 ;;
+    --quick) quick=1 ;;
+    -h | --help) usage && exit 0 ;;
+    *) ctest_options+=("$argument") ;;
+  esac
+done
+
+jobs=$(nproc)
+python=$PWD/build/venv/light/bin/python
+if [ $oracles = 1 ]; then
+  python=$PWD/build/venv/torch/bin/python
+fi
+if [ $quick = 1 ]; then
+  ctest_options+=(-LE 'slow|oracle|install')
+elif [ $oracles = 1 ]; then
+  scripts/setup.sh --oracles
+else
+  scripts/setup.sh
+fi
+scripts/fetch_models.sh
+
+launcher=()
+if command -v ccache >/dev/null; then
+  launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
+cmake --preset $preset "${launcher[@]}" -DOCTAVO_MODELS="$PWD/build/models" \
+  -DOCTAVO_ORACLE_PYTHON="$python" \
+  -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" >build/configure.log ||
+  { cat build/configure.log && exit 1; }
+cmake --build --preset $preset -j "$jobs"
+ctest --preset $preset -j "$jobs" "${ctest_options[@]}"

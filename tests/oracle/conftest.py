@@ -1,0 +1,90 @@
+"""Fixtures of the oracle tests. Environment (set by ctest): OCTAVO_BIN, the program under test;
+OCTAVO_MODELS, the folder of scripts/fetch_models.sh; OCTAVO_ORT_OLD_PYTHON, an interpreter with the
+oldest supported onnxruntime.
+
+    def test_names(octavo, tiny, tmp_path):
+        octavo("import", tiny / "bert", "-o", tmp_path)             # asserts exit 0
+        bad = octavo("import", tmp_path, "-o", tmp_path, check=False)
+        assert bad.returncode == 3 and "config.json" in bad.stderr
+"""
+import importlib.util
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "torch: needs PyTorch and transformers (scripts/test.sh --oracles)")
+
+
+def pytest_collection_modifyitems(items):
+    if importlib.util.find_spec("torch") is None:
+        skip = pytest.mark.skip(reason="needs PyTorch: scripts/test.sh --oracles")
+        for item in items:
+            if "torch" in item.keywords:
+                item.add_marker(skip)
+
+
+def _run(command, check, timeout, **options):
+    command = [str(c) for c in command]
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL if "input" not in options else None,
+                          timeout=timeout, text=options.pop("text", True), **options)
+    if check and done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return done
+
+
+@pytest.fixture(scope="session")
+def octavo():
+    """octavo(*arguments, check=True, timeout=600, **subprocess options) -> CompletedProcess."""
+    program = os.environ.get("OCTAVO_BIN")
+    if not program or not pathlib.Path(program).is_file():
+        pytest.fail(f"OCTAVO_BIN={program!r} is no program; run these tests through ctest", pytrace=False)
+
+    def call(*arguments, check=True, timeout=600, **options):
+        return _run((program, *arguments), check, timeout, **options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def old_python():
+    """old_python(code, *arguments) runs Python code where onnxruntime is 1.17.3."""
+    python = os.environ.get("OCTAVO_ORT_OLD_PYTHON", "")
+    if not pathlib.Path(python).is_file():
+        pytest.skip("no onnxruntime 1.17.3 here: scripts/setup.sh makes it")
+
+    def call(code, *arguments, check=True, timeout=600, **options):
+        return _run((python, "-c", code, *arguments), check, timeout, **options)
+
+    return call
+
+
+def _model(*parts):
+    folder = os.environ.get("OCTAVO_MODELS")
+    path = pathlib.Path(folder or "", *parts)
+    if not folder or not path.exists():
+        pytest.skip("no real models here: scripts/fetch_models.sh gets them")
+    return path
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The Hugging Face snapshot of all-MiniLM-L6-v2."""
+    return _model("minilm")
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """The GGUF file of SmolLM2-135M-Instruct."""
+    return _model("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """tests/golden/tiny: random models of a few kilobytes, one folder an architecture."""
+    return SOURCE / "tests" / "golden" / "tiny"

@@ -1,0 +1,15 @@
+# Python programs that compare Octavo with other people's implementations. Every test_<name>.py here
+# is one ctest entry, oracle.<name>; pytest's own output names the case that failed. The interpreter
+# is the one of scripts/setup.sh unless OCTAVO_ORACLE_PYTHON says otherwise.
+set(OCTAVO_ORACLE_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/light/bin/python" CACHE FILEPATH "Python of the test oracles")
+set(OCTAVO_ORT_OLD_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/ort-1.17/bin/python" CACHE FILEPATH "Python with onnxruntime 1.17.3")
+
+file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
+foreach(file IN LISTS oracles)
+  get_filename_component(name ${file} NAME_WE)
+  string(REGEX REPLACE "^test_" "" short ${name})
+  add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
+  set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT 900
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
+endforeach()
