@@ -8,7 +8,9 @@
 //  - a float reduction (sum, max) is 16 partial results, lane = index mod 16, combined by halving:
 //    lane i with lane i+8, then +4, +2, +1;
 //  - exp, erf, tanh, sigmoid are our own polynomials of fma, mul, add, div and integer steps;
-//  - integer work is exact int32: no saturating instruction anywhere.
+//  - min(a, b) is a < b ? a : b, so a NaN in a gives b; max likewise;
+//  - integer work is exact int32 (modulo 2^32): no saturating instruction anywhere.
+// The payload and sign of a NaN are not part of the promise; that it is one, is.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +19,7 @@ namespace octavo::kernels {
 
 // Packed right-hand sides. Layouts are the same for every ISA.
 //  f32: [ceil(N/32)][K][32], zero padded.
-//  s8:  [ceil(N/64)][ceil(K/4)][64][4], zero padded, followed by nothing; column sums are kept
-//  apart.
+//  s8:  [ceil(N/64)][ceil(K/4)][64][4], zero padded; column sums are kept apart.
 inline constexpr size_t kPanelF32 = 32;
 inline constexpr size_t kPanelS8 = 64;
 constexpr size_t packed_f32_floats(size_t k, size_t n) {
@@ -43,36 +44,45 @@ struct Table {
 
   // C[m][n] = A[m][:] . B[:][n] (+ bias[n] when bias is not null, added once after the chain).
   // `packed` by pack_f32. Writes only columns [n0, n1), n0 a multiple of kPanelF32, so that threads
-  // may split columns too.
+  // may split columns too. C must not overlap the inputs.
   void (*gemm_f32)(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
                    const float* packed, const float* bias, float* c, size_t ldc);
-  // C[m][n] = sum_k (A[m][k] - a_zero) * B[k][n], exact. K <= 66,310 (checked by the caller).
+  // The same numbers with B as it lies: B[k][n] at b[k * ldb + n]. For products of two activations,
+  // where B is used for too few rows to pay for packing.
+  void (*gemm_f32_unpacked)(size_t m, size_t n, size_t k, const float* a, size_t lda,
+                            const float* b, size_t ldb, float* c, size_t ldc);
+  // C[m][n] = sum_k (A[m][k] - zero) * B[k][n] modulo 2^32, zero = a_zero[m * a_zero_stride]:
+  // stride 0 is one zero point for all rows. Exact without wrapping while K <= 65,793 (255 * 128 *
+  // K < 2^31), which the caller checks. n0 a multiple of kPanelS8.
   void (*gemm_u8s8_s32)(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, size_t lda,
-                        uint8_t a_zero, const int8_t* packed, const int32_t* column_sums,
-                        int32_t* c, size_t ldc);
+                        const uint8_t* a_zero, size_t a_zero_stride, const int8_t* packed,
+                        const int32_t* column_sums, int32_t* c, size_t ldc);
 
   UnaryF32 exp_f32;
   UnaryF32 erf_f32;
   UnaryF32 tanh_f32;
   UnaryF32 sigmoid_f32;
-  UnaryF32 gelu_f32;  // 0.5 x (1 + erf(x / sqrt 2))
-  UnaryF32 silu_f32;  // x sigmoid(x)
+  UnaryF32 gelu_f32;       // 0.5 x (1 + erf(x / sqrt 2))
+  UnaryF32 gelu_tanh_f32;  // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+  UnaryF32 silu_f32;       // x sigmoid(x)
 
   // Row-wise over [rows][n]: softmax with the row maximum taken off first; a row of all -inf gives
-  // zeros.
+  // zeros. x and y may be the same.
   void (*softmax_f32)(size_t rows, size_t n, const float* x, float* y);
   // (x - mean) / sqrt(var + eps) * gain + bias; gain and bias may be null. Two passes over the row.
+  // x and y may be the same.
   void (*layer_norm_f32)(size_t rows, size_t n, const float* x, const float* gain,
                          const float* bias, float eps, float* y);
-  // x / sqrt(mean(x^2) + eps) * gain.
+  // x / sqrt(mean(x^2) + eps) * gain; gain may be null.
   void (*rms_norm_f32)(size_t rows, size_t n, const float* x, const float* gain, float eps,
                        float* y);
 
   // *low, *high widened to the smallest and largest of x (NaN is ignored).
   void (*min_max_f32)(size_t n, const float* x, float* low, float* high);
-  // max[i] = max(max[i], |x[r][i]|) over rows.
+  // max[i] = max(max[i], |x[r][i]|) over rows; NaN is ignored.
   void (*column_absmax_f32)(size_t rows, size_t n, const float* x, float* max);
-  // clamp(round_half_even(x / scale) + zero), into u8 or s8. A division, as ONNX defines it.
+  // clamp(round_half_even(x / scale) + zero), into u8 or s8. A division, as ONNX defines it. NaN
+  // gives the lowest value.
   void (*quantize_f32_u8)(size_t n, const float* x, float scale, uint8_t zero, uint8_t* y);
   void (*quantize_f32_s8)(size_t n, const float* x, float scale, int8_t zero, int8_t* y);
 };

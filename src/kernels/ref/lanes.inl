@@ -1,0 +1,108 @@
+// Sixteen floats and the operations on them, in plain C++: the meaning of every lanes.inl. Included
+// inside the anonymous namespace of ref/table.cc.
+
+constexpr size_t kLanes = 16;
+
+struct F {
+  float v[kLanes];
+};
+
+template <class Function>
+inline F each(Function function) {
+  F r;
+  for (size_t i = 0; i < kLanes; ++i) r.v[i] = function(i);
+  return r;
+}
+
+inline F set(float x) {
+  return each([=](size_t) { return x; });
+}
+inline F load(const float* p) {
+  return each([=](size_t i) { return p[i]; });
+}
+// The first n, then +0; nothing beyond them is read.
+inline F load(const float* p, size_t n) {
+  return each([=](size_t i) { return i < n ? p[i] : 0.0F; });
+}
+inline void store(float* p, F a) {
+  for (size_t i = 0; i < kLanes; ++i) p[i] = a.v[i];
+}
+inline void store(float* p, F a, size_t n) {
+  for (size_t i = 0; i < n; ++i) p[i] = a.v[i];
+}
+// Lanes below n from a, the others from b.
+inline F first(F a, size_t n, F b) {
+  return each([&](size_t i) { return i < n ? a.v[i] : b.v[i]; });
+}
+
+inline F add(F a, F b) {
+  return each([&](size_t i) { return a.v[i] + b.v[i]; });
+}
+inline F sub(F a, F b) {
+  return each([&](size_t i) { return a.v[i] - b.v[i]; });
+}
+inline F mul(F a, F b) {
+  return each([&](size_t i) { return a.v[i] * b.v[i]; });
+}
+inline F div(F a, F b) {
+  return each([&](size_t i) { return a.v[i] / b.v[i]; });
+}
+inline F fma(F a, F b, F c) {
+  return each([&](size_t i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); });
+}
+inline F sqrt(F a) {
+  return each([&](size_t i) { return __builtin_sqrtf(a.v[i]); });
+}
+inline F min(F a, F b) {
+  return each([&](size_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F max(F a, F b) {
+  return each([&](size_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F abs(F a) {
+  return each([&](size_t i) { return __builtin_fabsf(a.v[i]); });
+}
+inline F negate(F a) {
+  return each([&](size_t i) { return -a.v[i]; });
+}
+inline F copysign(F magnitude, F sign) {
+  return each([&](size_t i) { return __builtin_copysignf(magnitude.v[i], sign.v[i]); });
+}
+// To the nearest integer, halves to the even one.
+inline F round(F a) {
+  return each([&](size_t i) { return __builtin_rintf(a.v[i]); });
+}
+// a < b ? x : y
+inline F select_less(F a, F b, F x, F y) {
+  return each([&](size_t i) { return a.v[i] < b.v[i] ? x.v[i] : y.v[i]; });
+}
+
+inline float power_of_two(int n) { return __builtin_bit_cast(float, (n + 127) << 23); }
+
+// a * 2^n for an integral n in [-252, 254], rounded once: both factors are powers of two, and only
+// the second product can be inexact. A NaN n comes with a NaN a and is replaced by 0.
+inline F ldexp(F a, F n) {
+  return each([&](size_t i) {
+    const int whole = n.v[i] == n.v[i] ? static_cast<int>(n.v[i]) : 0;
+    const int half = whole >> 1;
+    return a.v[i] * power_of_two(half) * power_of_two(whole - half);
+  });
+}
+
+template <F (*combine)(F, F)>
+inline float reduce(F a) {
+  for (size_t step = kLanes / 2; step > 0; step /= 2) {
+    const F other = each([&](size_t i) { return a.v[(i + step) % kLanes]; });
+    a = combine(a, other);
+  }
+  return a.v[0];
+}
+inline float reduce_add(F a) { return reduce<add>(a); }
+inline float reduce_min(F a) { return reduce<min>(a); }
+inline float reduce_max(F a) { return reduce<max>(a); }
+
+// The first n integral lanes plus zero, as bytes. The sum is in range.
+template <class T>
+inline void store_bytes(T* p, F a, int zero, size_t n) {
+  for (size_t i = 0; i < n; ++i) p[i] = static_cast<T>(static_cast<int>(a.v[i]) + zero);
+}
