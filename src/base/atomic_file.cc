@@ -114,6 +114,21 @@ Status AtomicFile::pad_to(uint64_t alignment) {
   return write(zeros);
 }
 
+Status AtomicFile::rewrite(uint64_t at, std::span<const std::byte> bytes) {
+  State& s = *state_;
+  if (at > s.written || bytes.size() > s.written - at)
+    return Error{Code::internal, s.target.string() + ": rewrite behind the end"};
+  OCTAVO_CHECK(s.flush());
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(s.fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error(s.target, "cannot be written");
+    at += static_cast<uint64_t>(n);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return Done{};
+}
+
 uint64_t AtomicFile::size() const { return state_->written; }
 const fs::path& AtomicFile::target() const { return state_->target; }
 

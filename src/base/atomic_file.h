@@ -29,7 +29,9 @@ class AtomicFile {
   Status write(std::span<const std::byte> bytes);  // appends; buffered
   Status write(std::string_view text);
   Status pad_to(uint64_t alignment);  // zero bytes up to a multiple
-  uint64_t size() const;              // bytes written so far
+  // Replaces bytes written before: a header that holds what is known only at the end.
+  Status rewrite(uint64_t at, std::span<const std::byte> bytes);
+  uint64_t size() const;  // bytes written so far
   const std::filesystem::path& target() const;
 
   Status commit();  // flush, fsync, rename, fsync the folder

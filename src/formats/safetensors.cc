@@ -2,7 +2,6 @@
 // README (Format). The rules checked here are those of its reference reader, in the same order.
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 #include <set>
 #include <tuple>
@@ -11,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/mapped_file.h"
 #include "formats/json.h"
+#include "formats/safetensors_types.h"
 #include "formats/stored_tensor.h"
 #include "formats/weights.h"
 
@@ -23,32 +23,8 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxHeader = 100'000'000;  // the reference reader's limit
 constexpr size_t kMaxRank = 32;               // no model has more; bounds the memory of a header
 
-struct StoredType {
-  std::string_view name;
-  DType dtype;  // undefined: known to the format, but we have no element type for it
-  uint64_t bits;
-};
-constexpr std::array kTypes{
-    StoredType{"F32", DType::f32, 32},          StoredType{"BF16", DType::bf16, 16},
-    StoredType{"F16", DType::f16, 16},          StoredType{"F64", DType::f64, 64},
-    StoredType{"I64", DType::i64, 64},          StoredType{"I32", DType::i32, 32},
-    StoredType{"I16", DType::i16, 16},          StoredType{"I8", DType::i8, 8},
-    StoredType{"U64", DType::u64, 64},          StoredType{"U32", DType::u32, 32},
-    StoredType{"U16", DType::u16, 16},          StoredType{"U8", DType::u8, 8},
-    StoredType{"BOOL", DType::boolean, 8},      StoredType{"F8_E4M3", DType::undefined, 8},
-    StoredType{"F8_E5M2", DType::undefined, 8}, StoredType{"F8_E8M0", DType::undefined, 8},
-    StoredType{"F6_E2M3", DType::undefined, 6}, StoredType{"F6_E3M2", DType::undefined, 6},
-    StoredType{"F4", DType::undefined, 4},      StoredType{"C64", DType::undefined, 64},
-};
-
-const StoredType* find_type(std::string_view name) {
-  const auto at = std::find_if(kTypes.begin(), kTypes.end(),
-                               [&](const StoredType& t) { return t.name == name; });
-  return at == kTypes.end() ? nullptr : &*at;
-}
-
 struct Place {
-  const StoredType* type = nullptr;
+  const SafetensorsType* type = nullptr;
   uint64_t begin = 0;  // inside the data section
   uint64_t end = 0;
   uint32_t file = 0;
@@ -90,7 +66,7 @@ class Header final : public JsonReceiver {
     }
     if (level_ != Level::tensor || field_ != Field::dtype)
       return stop("text where a tensor's fields are due");
-    places.back().type = find_type(v);
+    places.back().type = safetensors_type(std::string_view(v));
     if (places.back().type == nullptr) return bad("unknown dtype " + quote(v));
     entries.back().stored_as = std::move(v);
     return true;

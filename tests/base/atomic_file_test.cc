@@ -64,6 +64,19 @@ TEST_F(AtomicFileTest, ManyAppearTogether) {
   EXPECT_EQ(entries(), 2U);
 }
 
+TEST_F(AtomicFileTest, RewritesWhatWasWrittenAndNothingElse) {
+  auto file = AtomicFile::create(folder_ / "a");
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(file->write("head:"));
+  ASSERT_TRUE(file->write(std::string(2 << 20, 'x')));
+  ASSERT_TRUE(file->rewrite(1, std::as_bytes(std::span("EAD", 3))));
+  EXPECT_EQ(file->rewrite(file->size() - 2, std::as_bytes(std::span("abc", 3))).error().code,
+            Code::internal);
+  ASSERT_TRUE(file->write("tail"));
+  ASSERT_TRUE(file->commit());
+  EXPECT_EQ(read(folder_ / "a"), "hEAD:" + std::string(2 << 20, 'x') + "tail");
+}
+
 TEST_F(AtomicFileTest, AKilledWriterLeavesTheOldFileAndTheNextSweepsItsTrash) {
   ASSERT_TRUE(write_file(folder_ / "a", "old"));
   const pid_t child = ::fork();

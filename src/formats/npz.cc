@@ -1,0 +1,150 @@
+// The archive around npy members. Every local header carries the zip64 field, because its sizes are
+// known only when the member is complete; the central directory uses it where a number needs it.
+
+#include <array>
+#include <utility>
+
+#include "formats/json.h"
+#include "formats/npy.h"
+#include "formats/npy_header.h"
+
+namespace octavo {
+
+namespace {
+
+constexpr uint32_t kMax32 = 0xffffffffU;
+constexpr uint16_t kVersion = 45;   // 4.5: zip64
+constexpr uint16_t kDate = 0x0021;  // 1980-01-01, the zero of the format
+
+constexpr std::array<uint32_t, 256> crc_table() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t c = i;
+    for (int bit = 0; bit < 8; ++bit) c = (c & 1U) != 0 ? 0xedb88320U ^ (c >> 1) : c >> 1;
+    table[i] = c;
+  }
+  return table;
+}
+constexpr auto kCrc = crc_table();
+
+uint32_t crc32(uint32_t crc, std::span<const std::byte> bytes) {
+  crc = ~crc;
+  for (const std::byte b : bytes) crc = kCrc[(crc ^ static_cast<uint32_t>(b)) & 0xffU] ^ (crc >> 8);
+  return ~crc;
+}
+
+// Little-endian fields of a record.
+class Record {
+ public:
+  Record& u16(uint16_t v) { return put(v, 2); }
+  Record& u32(uint32_t v) { return put(v, 4); }
+  Record& u64(uint64_t v) { return put(v, 8); }
+  Record& text(std::string_view v) {
+    bytes_ += v;
+    return *this;
+  }
+  std::string_view bytes() const { return bytes_; }
+
+ private:
+  Record& put(uint64_t v, int n) {
+    for (int i = 0; i < n; ++i) bytes_ += static_cast<char>((v >> (8 * i)) & 0xffU);
+    return *this;
+  }
+  std::string bytes_;
+};
+
+Record local_header(const std::string& name, uint32_t crc, uint64_t size) {
+  Record r;
+  r.u32(0x04034b50).u16(kVersion).u16(0).u16(0).u16(0).u16(kDate).u32(crc).u32(kMax32).u32(kMax32);
+  r.u16(static_cast<uint16_t>(name.size())).u16(20).text(name);
+  r.u16(1).u16(16).u64(size).u64(size);
+  return r;
+}
+
+Record central_header(const std::string& name, uint32_t crc, uint64_t size, uint64_t offset) {
+  Record extra;
+  if (size >= kMax32) extra.u64(size).u64(size);
+  if (offset >= kMax32) extra.u64(offset);
+  const auto clip = [](uint64_t v) { return v >= kMax32 ? kMax32 : static_cast<uint32_t>(v); };
+  const size_t extra_size = extra.bytes().empty() ? 0 : extra.bytes().size() + 4;
+  Record r;
+  r.u32(0x02014b50).u16(kVersion).u16(kVersion).u16(0).u16(0).u16(0).u16(kDate).u32(crc);
+  r.u32(clip(size)).u32(clip(size)).u16(static_cast<uint16_t>(name.size()));
+  r.u16(static_cast<uint16_t>(extra_size)).u16(0).u16(0).u16(0).u32(0).u32(clip(offset)).text(name);
+  if (extra_size != 0)
+    r.u16(1).u16(static_cast<uint16_t>(extra.bytes().size())).text(extra.bytes());
+  return r;
+}
+
+}  // namespace
+
+Result<NpzWriter> NpzWriter::create(const std::filesystem::path& target) {
+  OCTAVO_TRY(AtomicFile file, AtomicFile::create(target));
+  return NpzWriter(std::move(file));
+}
+
+Status NpzWriter::begin(const std::string& name, DType dtype, const Shape& shape) {
+  OCTAVO_CHECK(finish_member());
+  const std::string where = file_.target().string() + ": array " + quote(name);
+  for (const char c : name)
+    if (c <= ' ' || c > '~' || c == '/' || c == '\\')
+      return Error{Code::invalid_input, where + ": the name is not plain ASCII"};
+  if (name.empty() || name.size() > 200)
+    return Error{Code::invalid_input, where + ": the name is empty or too long"};
+  OCTAVO_TRY(const std::string header, npy_header(dtype, shape).within(where));
+  OCTAVO_TRY(const size_t bytes, byte_count(dtype, shape).within(where));
+  Member member;
+  member.name = name + ".npy";
+  member.offset = file_.size();
+  OCTAVO_CHECK(file_.write(local_header(member.name, 0, 0).bytes()));
+  members_.push_back(std::move(member));
+  due_ = header.size() + bytes;
+  return put(std::as_bytes(std::span(header.data(), header.size())));
+}
+
+Status NpzWriter::put(std::span<const std::byte> bytes) {
+  if (bytes.size() > due_)
+    return Error{Code::internal, file_.target().string() + ": more bytes than the array has"};
+  due_ -= bytes.size();
+  members_.back().crc = crc32(members_.back().crc, bytes);
+  members_.back().size += bytes.size();
+  return file_.write(bytes);
+}
+
+Status NpzWriter::write(std::span<const std::byte> bytes) {
+  if (members_.empty()) return Error{Code::internal, "npz: write() before begin()"};
+  return put(bytes);
+}
+
+Status NpzWriter::finish_member() {
+  if (members_.empty()) return Done{};
+  const Member& m = members_.back();
+  if (due_ != 0)
+    return Error{Code::internal, file_.target().string() + ": " + m.name + " is not whole"};
+  const Record header = local_header(m.name, m.crc, m.size);
+  return file_.rewrite(m.offset,
+                       std::as_bytes(std::span(header.bytes().data(), header.bytes().size())));
+}
+
+Status NpzWriter::commit() {
+  OCTAVO_CHECK(finish_member());
+  const uint64_t start = file_.size();
+  for (const Member& m : members_)
+    OCTAVO_CHECK(file_.write(central_header(m.name, m.crc, m.size, m.offset).bytes()));
+  const uint64_t end = file_.size();
+  const uint64_t count = members_.size();
+  Record tail;
+  if (count >= 0xffff || start >= kMax32 || end - start >= kMax32) {
+    tail.u32(0x06064b50).u64(44).u16(kVersion).u16(kVersion).u32(0).u32(0).u64(count).u64(count);
+    tail.u64(end - start).u64(start);
+    tail.u32(0x07064b50).u32(0).u64(end).u32(1);
+  }
+  const auto clip16 = static_cast<uint16_t>(std::min<uint64_t>(count, 0xffff));
+  tail.u32(0x06054b50).u16(0).u16(0).u16(clip16).u16(clip16);
+  tail.u32(static_cast<uint32_t>(std::min<uint64_t>(end - start, kMax32)));
+  tail.u32(static_cast<uint32_t>(std::min<uint64_t>(start, kMax32))).u16(0);
+  OCTAVO_CHECK(file_.write(tail.bytes()));
+  return file_.commit();
+}
+
+}  // namespace octavo
