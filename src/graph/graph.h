@@ -94,11 +94,13 @@ class Initializer {
   Result<Tensor> tensor() const;
 
   // How a file should store it. typed_fields asks for float_data / int32_data inside the model file
-  // whatever the size, which is where ORT's quantizer leaves scales and zero points.
-  enum class Storage : uint8_t { raw, typed_fields };
+  // whatever the size, which is where ORT's quantizer leaves scales and zero points. sparse: opaque
+  // is a serialized SparseTensorProto, and tensor() is an error.
+  enum class Storage : uint8_t { raw, typed_fields, sparse };
   Storage storage = Storage::raw;
-  std::string
-      opaque;  // serialized TensorProto of the fields not modelled (string tensors: all of it)
+  // Serialized TensorProto of the fields not modelled. Element types that a Tensor cannot hold
+  // (strings, 8-bit floats): all of it, dtype() is string or undefined, tensor() is an error.
+  std::string opaque;
 
  private:
   std::string name_;

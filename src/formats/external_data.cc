@@ -1,0 +1,210 @@
+#include "formats/external_data.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <set>
+
+#include "formats/open_beneath.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Result<uint64_t> decimal(const std::string& key, const std::string& text) {
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc{} || parsed.ptr != end || text.empty())
+    return Error{Code::invalid_input,
+                 "external_data " + key + " \"" + text + "\" is not a number of bytes"};
+  return value;
+}
+
+// In a Hugging Face cache, <repo>/snapshots/<revision>/[folder/...]<file> is a symlink to
+// ../../[../...]blobs/<hash>: it leaves the snapshot's folder, but not the repository's.
+struct CacheLayout {
+  fs::path repository;
+  size_t depth;     // folders between the repository and the file
+  fs::path inside;  // the model's folder, relative to the repository
+};
+
+std::optional<CacheLayout> cache_layout(const fs::path& folder) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(folder, error).lexically_normal();
+  if (error) return std::nullopt;
+  // The last "snapshots" that has a folder below it and "blobs" beside it.
+  std::vector<std::string> parts;
+  for (const auto& part : absolute) {
+    if (!part.empty()) parts.push_back(part.string());
+  }
+  for (size_t i = parts.size(); i-- > 1;) {
+    if (parts[i] != "snapshots" || i + 1 >= parts.size()) continue;
+    fs::path repository;
+    for (size_t k = 0; k < i; ++k) repository /= parts[k];
+    if (!fs::is_directory(repository / "blobs", error)) continue;
+    fs::path inside;
+    for (size_t k = i; k < parts.size(); ++k) inside /= parts[k];
+    return CacheLayout{repository, parts.size() - i, inside};
+  }
+  return std::nullopt;
+}
+
+// The target must be, literally, "../" out of every folder and then "blobs/<name>". The name comes
+// from one readlink and is then opened below the repository without following anything, so
+// swapping the link afterwards changes nothing.
+Result<OpenFile> open_in_cache(const CacheLayout& cache, const std::string& location) {
+  OCTAVO_TRY(const OpenFile repository, open_folder(cache.repository));
+  const std::string link = (cache.inside / location).string();
+  std::array<char, 4096> target{};
+  const ssize_t n = ::readlinkat(repository.fd(), link.c_str(), target.data(), target.size());
+  if (n < 0 || static_cast<size_t>(n) == target.size())
+    return Error{Code::invalid_input, "\"" + location + "\" leads out of the model's folder"};
+  const std::string text(target.data(), static_cast<size_t>(n));
+  size_t depth = cache.depth;
+  for (const char c : location) depth += c == '/' ? 1 : 0;
+  std::string up;
+  for (size_t i = 0; i < depth; ++i) up += "../";
+  const std::string expected = up + "blobs/";
+  const std::string name = text.starts_with(expected) ? text.substr(expected.size()) : "";
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
+    return Error{Code::invalid_input,
+                 "\"" + location + "\" leads out of the model's folder, to \"" + text + "\""};
+  return open_beneath(repository, "blobs/" + name, Symlinks::none);
+}
+
+}  // namespace
+
+Result<ExternalLocation> parse_external_location(
+    const std::vector<std::pair<std::string, std::string>>& entries) {
+  ExternalLocation out;
+  std::set<std::string> seen;
+  for (const auto& [key, value] : entries) {
+    if (!seen.insert(key).second)
+      return Error{Code::invalid_input, "external_data has the key \"" + key + "\" twice"};
+    if (key == "location") {
+      out.location = value;
+    } else if (key == "offset") {
+      OCTAVO_TRY(out.offset, decimal(key, value));
+    } else if (key == "length") {
+      OCTAVO_TRY(out.length, decimal(key, value));
+    } else if (key != "checksum" && key != "basepath") {
+      // An allow list: other readers were led into setting arbitrary fields (CVE-2026-34445).
+      // checksum is not verified, basepath (a folder on the machine of whoever wrote the file) is
+      // never followed.
+      return Error{Code::invalid_input, "external_data has the unknown key \"" + key + "\""};
+    }
+  }
+  if (!seen.contains("location"))
+    return Error{Code::invalid_input, "external_data names no location"};
+  return out;
+}
+
+Result<std::string> clean_location(const std::string& location) {
+  const auto refuse = [&](const char* why) {
+    return Error{Code::invalid_input, "external data location \"" + location + "\" " + why};
+  };
+  if (location.find('\0') != std::string::npos)
+    return Error{Code::invalid_input, "external data location contains a NUL byte"};
+  if (location.empty()) return refuse("is empty");
+  if (location.size() > 4000)
+    return Error{Code::invalid_input, "external data location is too long"};
+  if (location.starts_with("*/") || location.find("_ORT_MEM_ADDR_") != std::string::npos)
+    return refuse("is an address in the memory of the program that wrote the file, not a file");
+  if (location.front() == '/') return refuse("is absolute; it must stay in the model's folder");
+  if (location.find('\\') != std::string::npos) return refuse("contains a backslash");
+  if (location.size() > 1 && location[1] == ':') return refuse("begins with a drive letter");
+  std::string clean;
+  size_t begin = 0;
+  while (begin <= location.size()) {
+    const size_t end = std::min(location.find('/', begin), location.size());
+    const std::string part = location.substr(begin, end - begin);
+    if (part == "..") return refuse("contains \"..\"; it must stay in the model's folder");
+    if (!part.empty() && part != ".") clean += (clean.empty() ? "" : "/") + part;
+    begin = end + 1;
+  }
+  if (clean.empty() || location.back() == '/') return refuse("is a folder, not a file");
+  return clean;
+}
+
+ExternalData ExternalData::of_model(const fs::path& model, const ExternalDataOptions& options) {
+  ExternalData out = in_folder(model.has_parent_path() ? model.parent_path() : ".", options);
+  std::error_code error;
+  if (fs::is_symlink(model, error)) {
+    const fs::path real = fs::canonical(model, error);
+    if (!error) out.folders_.push_back(real.parent_path());
+  }
+  return out;
+}
+
+ExternalData ExternalData::in_folder(const fs::path& folder, const ExternalDataOptions& options) {
+  ExternalData out;
+  out.options_ = options;
+  if (!folder.empty()) out.folders_.push_back(folder);
+  return out;
+}
+
+Result<std::shared_ptr<const MappedFile>> ExternalData::map(const std::string& location) {
+  OCTAVO_TRY(const std::string clean, clean_location(location));
+  if (const auto it = mapped_.find(clean); it != mapped_.end()) return it->second;
+  const Walk walk = options_.by_component ? Walk::by_component : Walk::best;
+  Error first{Code::not_found,
+              "external data \"" + location + "\" cannot be looked up: no folder is known"};
+  for (size_t i = 0; i < folders_.size(); ++i) {
+    OCTAVO_TRY(const OpenFile folder, open_folder(folders_[i]));
+    Result<OpenFile> opened = open_beneath(folder, clean, Symlinks::inside, walk);
+    if (!opened && opened.error().code == Code::invalid_input) {
+      if (const auto cache = cache_layout(folders_[i])) opened = open_in_cache(*cache, clean);
+    }
+    const fs::path name = folders_[i] / clean;
+    if (!opened) {
+      if (i == 0) {
+        first = std::move(opened).error().within("external data");
+        if (first.code == Code::not_found)
+          first.message += " (looked for " + name.string() +
+                           "; copy the sidecar beside the model, under this very name)";
+      }
+      continue;
+    }
+    struct stat info {};
+    if (options_.strict && ::fstat(opened->fd(), &info) == 0 && info.st_nlink > 1)
+      return Error{Code::invalid_input, name.string() +
+                                            ": has more than one hard link, which strict mode "
+                                            "refuses (it may be a file from elsewhere)"};
+    OCTAVO_TRY(auto file, MappedFile::map(opened->fd(), name.string()));
+    mapped_.emplace(clean, file);
+    return file;
+  }
+  return first;
+}
+
+Result<ExternalData::Slice> ExternalData::slice(const ExternalLocation& where, uint64_t needed) {
+  OCTAVO_TRY(auto file, map(where.location));
+  const std::string place = "external data \"" + where.location + "\"";
+  if (where.length && *where.length != needed)
+    return Error{Code::invalid_input, place + ": length " + std::to_string(*where.length) +
+                                          " does not fit the tensor, which takes " +
+                                          std::to_string(needed) + " bytes"};
+  const uint64_t size = file->bytes().size();
+  // offset + needed could wrap, size - offset cannot (CWE-190).
+  if (where.offset > size || needed > size - where.offset)
+    return Error{Code::invalid_input,
+                 place + ": the tensor lies at byte " + std::to_string(where.offset) + ", " +
+                     std::to_string(needed) + " bytes long, but the file has only " +
+                     std::to_string(size) + " bytes (cut short, or of another model?)"};
+  return Slice{file->bytes().subspan(where.offset, needed), file};
+}
+
+Result<ExternalData::Slice> ExternalData::slice_of_given_length(const ExternalLocation& where) {
+  if (!where.length)
+    return Error{Code::invalid_input, "external data \"" + where.location + "\": no length given"};
+  return slice(where, *where.length);
+}
+
+}  // namespace octavo
