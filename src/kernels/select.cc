@@ -7,9 +7,29 @@
 namespace octavo::kernels {
 namespace {
 
+// Each name after the -m flags of its folder in the root CMakeLists.txt: what the compiler may use,
+// the CPU must have. __builtin_cpu_supports also asks whether the OS saves the wide registers.
+#if defined(__x86_64__)
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+}
+bool has_avx512vnni() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
 struct Runnable {
   std::array<const Table*, 3> tables{&kRef};
   size_t count = 1;
+  Runnable() {
+#if defined(__x86_64__)
+    if (has_avx2()) tables[count++] = &kAvx2;
+    if (has_avx512vnni()) tables[count++] = &kAvx512Vnni;
+#endif
+  }
 };
 
 const Table* decide() {

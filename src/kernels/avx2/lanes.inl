@@ -1,0 +1,118 @@
+// ref/lanes.inl in AVX2: sixteen lanes are two registers. Included inside the anonymous namespace
+// of avx2/table.cc.
+
+constexpr size_t kLanes = 16;
+
+struct F {
+  __m256 low;
+  __m256 high;
+};
+
+// Sixteen -1, then sixteen 0: eight from [16 - n] are the mask of the first n lanes.
+alignas(64) constexpr int32_t kMask[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                           -1, -1, -1, -1, -1, 0,  0,  0,  0,  0,  0,
+                                           0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
+// Lanes [8 half, 8 half + 8) of the mask of the first n <= 16.
+inline __m256i below(size_t n, size_t half) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask + 16 - n + 8 * half));
+}
+
+inline F set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline F load(const float* p, size_t n) {
+  return {_mm256_maskload_ps(p, below(n, 0)), _mm256_maskload_ps(p + 8, below(n, 1))};
+}
+inline void store(float* p, F a) {
+  _mm256_storeu_ps(p, a.low);
+  _mm256_storeu_ps(p + 8, a.high);
+}
+inline void store(float* p, F a, size_t n) {
+  _mm256_maskstore_ps(p, below(n, 0), a.low);
+  _mm256_maskstore_ps(p + 8, below(n, 1), a.high);
+}
+inline F first(F a, size_t n, F b) {
+  return {_mm256_blendv_ps(b.low, a.low, _mm256_castsi256_ps(below(n, 0))),
+          _mm256_blendv_ps(b.high, a.high, _mm256_castsi256_ps(below(n, 1)))};
+}
+
+inline F add(F a, F b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
+inline F sub(F a, F b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
+inline F mul(F a, F b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
+inline F div(F a, F b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
+inline F fma(F a, F b, F c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+inline F sqrt(F a) { return {_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)}; }
+inline F min(F a, F b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
+inline F max(F a, F b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
+inline F abs(F a) {
+  const __m256 bit = _mm256_set1_ps(-0.0F);
+  return {_mm256_andnot_ps(bit, a.low), _mm256_andnot_ps(bit, a.high)};
+}
+inline F negate(F a) {
+  const __m256 bit = _mm256_set1_ps(-0.0F);
+  return {_mm256_xor_ps(bit, a.low), _mm256_xor_ps(bit, a.high)};
+}
+inline F copysign(F magnitude, F sign) {
+  const __m256 bit = _mm256_set1_ps(-0.0F);
+  return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.low), _mm256_and_ps(bit, sign.low)),
+          _mm256_or_ps(_mm256_andnot_ps(bit, magnitude.high), _mm256_and_ps(bit, sign.high))};
+}
+inline F round(F a) {
+  constexpr int kEven = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(a.low, kEven), _mm256_round_ps(a.high, kEven)};
+}
+inline F select_less(F a, F b, F x, F y) {
+  return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+}
+
+inline __m256 ldexp8(__m256 a, __m256 n) {
+  const __m256i whole = _mm256_cvtps_epi32(n);
+  const __m256i half = _mm256_srai_epi32(whole, 1);
+  const __m256i bias = _mm256_set1_epi32(127);
+  const __m256i p = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+  const __m256i q = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), bias), 23);
+  return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(p)), _mm256_castsi256_ps(q));
+}
+inline F ldexp(F a, F n) { return {ldexp8(a.low, n.low), ldexp8(a.high, n.high)}; }
+
+template <__m256 (*combine8)(__m256, __m256), __m128 (*combine4)(__m128, __m128)>
+inline float reduce(F a) {
+  const __m256 eight = combine8(a.low, a.high);
+  const __m128 four = combine4(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = combine4(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(combine4(two, _mm_movehdup_ps(two)));
+}
+inline __m256 add8(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
+inline __m256 min8(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+inline __m256 max8(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+inline __m128 add4(__m128 a, __m128 b) { return _mm_add_ps(a, b); }
+inline __m128 min4(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+inline __m128 max4(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+inline float reduce_add(F a) { return reduce<add8, add4>(a); }
+inline float reduce_min(F a) { return reduce<min8, min4>(a); }
+inline float reduce_max(F a) { return reduce<max8, max4>(a); }
+
+// The packs saturate, but every lane is in range by then.
+inline __m128i bytes(__m128i words_low, __m128i words_high, uint8_t) {
+  return _mm_packus_epi16(words_low, words_high);
+}
+inline __m128i bytes(__m128i words_low, __m128i words_high, int8_t) {
+  return _mm_packs_epi16(words_low, words_high);
+}
+inline __m128i words(__m256 a, int zero) {
+  const __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(zero));
+  return _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+}
+template <class T>
+inline void store_bytes(T* p, F a, int zero, size_t n) {
+  const __m128i all = bytes(words(a.low, zero), words(a.high, zero), T{});
+  if (n == kLanes) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), all);
+    return;
+  }
+  alignas(16) T buffer[kLanes];
+  _mm_store_si128(reinterpret_cast<__m128i*>(buffer), all);
+  for (size_t i = 0; i < n; ++i) p[i] = buffer[i];
+}

@@ -1,0 +1,63 @@
+// ref/lanes.inl in AVX-512: sixteen lanes are one register. Included inside the anonymous namespace
+// of avx512vnni/table.cc.
+
+constexpr size_t kLanes = 16;
+
+struct F {
+  __m512 v;
+};
+
+inline __mmask16 below(size_t n) { return static_cast<__mmask16>((1U << n) - 1U); }
+
+inline F set(float x) { return {_mm512_set1_ps(x)}; }
+inline F load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline F load(const float* p, size_t n) { return {_mm512_maskz_loadu_ps(below(n), p)}; }
+inline void store(float* p, F a) { _mm512_storeu_ps(p, a.v); }
+inline void store(float* p, F a, size_t n) { _mm512_mask_storeu_ps(p, below(n), a.v); }
+inline F first(F a, size_t n, F b) { return {_mm512_mask_blend_ps(below(n), b.v, a.v)}; }
+
+inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F div(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
+inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline F abs(F a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0F), a.v)}; }
+inline F negate(F a) { return {_mm512_xor_ps(_mm512_set1_ps(-0.0F), a.v)}; }
+inline F copysign(F magnitude, F sign) {
+  const __m512 bit = _mm512_set1_ps(-0.0F);
+  return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.v), _mm512_and_ps(bit, sign.v))};
+}
+inline F round(F a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline F select_less(F a, F b, F x, F y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+// One instruction that rounds once, like the two products of ref.
+inline F ldexp(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+
+template <__m256 (*combine8)(__m256, __m256), __m128 (*combine4)(__m128, __m128)>
+inline float reduce(F a) {
+  const __m256 eight = combine8(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 four = combine4(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = combine4(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(combine4(two, _mm_movehdup_ps(two)));
+}
+inline __m256 add8(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
+inline __m256 min8(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+inline __m256 max8(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+inline __m128 add4(__m128 a, __m128 b) { return _mm_add_ps(a, b); }
+inline __m128 min4(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+inline __m128 max4(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+inline float reduce_add(F a) { return reduce<add8, add4>(a); }
+inline float reduce_min(F a) { return reduce<min8, min4>(a); }
+inline float reduce_max(F a) { return reduce<max8, max4>(a); }
+
+template <class T>
+inline void store_bytes(T* p, F a, int zero, size_t n) {
+  const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(zero));
+  _mm_mask_storeu_epi8(p, below(n), _mm512_cvtepi32_epi8(whole));
+}

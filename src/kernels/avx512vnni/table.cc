@@ -1,0 +1,45 @@
+// Every kernel for AVX-512 with VNNI. One file, everything in an anonymous namespace and nothing
+// from std: a function shared with other objects could be the one that the linker keeps for all
+// CPUs.
+
+// GCC 12's own header passes an undefined register where the mask selects nothing from it, and warns
+// of that wherever it is inlined.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+namespace octavo::kernels {
+namespace {
+
+#include "kernels/avx512vnni/lanes.inl"
+// after lanes.inl, whose F they use
+#include "kernels/avx512vnni/gemm_f32.inl"
+#include "kernels/avx512vnni/gemm_u8s8.inl"
+#include "kernels/polynomials.inl"
+#include "kernels/rows.inl"
+
+}  // namespace
+
+constinit const Table kAvx512Vnni{"avx512vnni",
+                                  gemm_f32,
+                                  gemm_f32_unpacked,
+                                  gemm_u8s8_s32,
+                                  map<exp>,
+                                  map<erf>,
+                                  map<tanh>,
+                                  map<sigmoid>,
+                                  map<gelu>,
+                                  map<gelu_tanh>,
+                                  map<silu>,
+                                  softmax,
+                                  layer_norm,
+                                  rms_norm,
+                                  min_max,
+                                  column_absmax,
+                                  quantize<uint8_t, 0, 255>,
+                                  quantize<int8_t, -128, 127>};
+
+}  // namespace octavo::kernels
