@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/float_environment.h"
+
 namespace octavo {
 
 namespace {
@@ -80,7 +82,8 @@ struct ThreadPool::State {
   }
 
   void work() {
-    inside_region = true;  // a parallel_for inside a body runs alone
+    const FloatEnvironment ieee;  // whatever the thread that made the pool had set
+    inside_region = true;         // a parallel_for inside a body runs alone
     uint32_t seen = 0;
     while (!stop.load()) {
       const uint32_t now = open.load();

@@ -61,7 +61,7 @@ Value Frame::share(int id) {
   return {*tensor, block};
 }
 
-Status Frame::run(const Tap& tap, const std::vector<char>& watched) {
+Status Frame::run(const Show& show, const std::vector<char>& watched) {
   for (at = 0; at < schedule.steps.size(); ++at) {
     const Step& step = plan.steps[schedule.steps[at]];
     OpContext context(*this, step);
@@ -76,7 +76,7 @@ Status Frame::run(const Tap& tap, const std::vector<char>& watched) {
         return Error{Code::internal,
                      step.where + ": did not make its output \"" + plan.names[n] + "\""};
       }
-      if (tap && watched[n] != 0) OCTAVO_CHECK(tap(plan.names[n], values[n].tensor));
+      if (show && watched[n] != 0) OCTAVO_CHECK(show(out, values[n].tensor));
     }
     for (const int dead : schedule.dying[at]) clear(dead);
   }

@@ -2,6 +2,7 @@
 // The state of one run of a plan: a tensor for every live value, and which block of the arena holds
 // it. Blocks are counted, since views share them and an element-wise op may hand one on.
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,7 +10,6 @@
 #include "runtime/arena.h"
 #include "runtime/op.h"
 #include "runtime/plan.h"
-#include "runtime/session.h"
 
 namespace octavo {
 
@@ -54,8 +54,10 @@ class Frame {
   Frame& operator=(const Frame&) = delete;
   ~Frame();
 
-  // Runs the schedule. `tap` sees the values whose flag in `watched` is set.
-  Status run(const Tap& tap, const std::vector<char>& watched);
+  using Show = std::function<Status(int id, const Tensor& tensor)>;
+  // Runs the schedule. `show` sees the values whose flag in `watched` is set as soon as they are
+  // made.
+  Status run(const Show& show, const std::vector<char>& watched);
 
   // Null when the value is not there (yet, or any more).
   const Tensor* find(int id) const;
