@@ -1,9 +1,9 @@
 // The archive around npy members. Every local header carries the zip64 field, because its sizes are
 // known only when the member is complete; the central directory uses it where a number needs it.
 
-#include <array>
 #include <utility>
 
+#include "formats/crc32.h"
 #include "formats/json.h"
 #include "formats/npy.h"
 #include "formats/npy_header.h"
@@ -15,23 +15,6 @@ namespace {
 constexpr uint32_t kMax32 = 0xffffffffU;
 constexpr uint16_t kVersion = 45;   // 4.5: zip64
 constexpr uint16_t kDate = 0x0021;  // 1980-01-01, the zero of the format
-
-constexpr std::array<uint32_t, 256> crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t c = i;
-    for (int bit = 0; bit < 8; ++bit) c = (c & 1U) != 0 ? 0xedb88320U ^ (c >> 1) : c >> 1;
-    table[i] = c;
-  }
-  return table;
-}
-constexpr auto kCrc = crc_table();
-
-uint32_t crc32(uint32_t crc, std::span<const std::byte> bytes) {
-  crc = ~crc;
-  for (const std::byte b : bytes) crc = kCrc[(crc ^ static_cast<uint32_t>(b)) & 0xffU] ^ (crc >> 8);
-  return ~crc;
-}
 
 // Little-endian fields of a record.
 class Record {

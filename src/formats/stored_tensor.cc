@@ -90,6 +90,7 @@ Result<Tensor> tensor_as_f32(DType dtype, const Shape& shape, std::span<const st
   if (!convert_to_f32(dtype, bytes, {out.mutable_data<float>(), static_cast<size_t>(out.size())}))
     return Error{Code::unsupported,
                  "the element type " + std::string(dtype_name(dtype)) + " as float32"};
+  drop_pages(bytes);  // converted once; a file is read tensor by tensor, not kept resident
   return out;
 }
 

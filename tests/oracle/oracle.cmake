@@ -4,6 +4,11 @@
 set(OCTAVO_ORACLE_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/light/bin/python" CACHE FILEPATH "Python of the test oracles")
 set(OCTAVO_ORT_OLD_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/ort-1.17/bin/python" CACHE FILEPATH "Python with onnxruntime 1.17.3")
 
+# Programs that show an oracle what no command prints.
+add_executable(oracle_dump_weights ${CMAKE_CURRENT_LIST_DIR}/dump_weights.cc)
+target_compile_options(oracle_dump_weights PRIVATE ${OCTAVO_WARNINGS})
+target_link_libraries(oracle_dump_weights PRIVATE octavo::formats)
+
 file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(file IN LISTS oracles)
   get_filename_component(name ${file} NAME_WE)
@@ -11,5 +16,5 @@ foreach(file IN LISTS oracles)
   add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT 900
-    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
 endforeach()
