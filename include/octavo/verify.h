@@ -26,13 +26,17 @@ struct VerifyReport {
   struct Text {
     std::string text;
     std::vector<int64_t> ids;
+    std::vector<std::string> tokens;                  // as the vocabulary writes them
     double cosine = 0, norm = 0, reference_norm = 0;  // norms before normalisation
   };
   std::vector<Text> texts;  // in the order given
+  // Percentiles as numpy's default ("linear"): the sorted cosines, the point q/100 * (n - 1),
+  // linear between its neighbours. With few texts p1 and p5 therefore lie close to the minimum.
   double cos_min = 0, cos_p1 = 0, cos_p5 = 0, cos_p50 = 0, cos_mean = 0;
-  size_t worst = 0;       // index into texts
-  bool passed = true;     // cos_min >= min_cos, or no gate
-  std::string reference;  // what it was compared with
+  size_t worst = 0;                // index into texts
+  bool passed = true;              // cos_min >= min_cos, or no gate
+  std::string reference;           // what it was compared with
+  std::vector<std::string> notes;  // texts that were cut, what had to be guessed about the model
 };
 
 const std::vector<std::string>& default_probe_texts();

@@ -1,0 +1,48 @@
+#include "octavo/verify.h"
+
+#include "toolkit/probe.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The folder of the model file, or the one above it (onnx/model.onnx) when the tokenizer is there.
+fs::path tokenizer_folder(const fs::path& onnx_file) {
+  const fs::path folder = onnx_file.has_parent_path() ? onnx_file.parent_path() : ".";
+  std::error_code ignored;
+  if (!fs::exists(folder / "tokenizer.json", ignored) &&
+      fs::exists(folder / ".." / "tokenizer.json", ignored))
+    return folder / "..";
+  return folder;
+}
+
+}  // namespace
+
+const std::vector<std::string>& default_probe_texts() {
+  static const std::vector<std::string> kTexts = {
+#include "toolkit/probe_texts.inc"
+  };
+  return kTexts;
+}
+
+Result<VerifyReport> verify_model(const fs::path& model, const VerifyOptions& options,
+                                  const Progress& progress) {
+  fs::path file = model;
+  fs::path folder = options.tokenizer;
+  std::error_code ignored;
+  if (fs::is_directory(model, ignored)) {
+    OCTAVO_TRY(const auto described, read_model_dir(model));
+    if (described.model_file.empty())
+      return Error{Code::not_found, model.string() + ": has no ONNX model; name the file"};
+    file = described.model_file;
+    if (folder.empty()) folder = model;
+  } else if (folder.empty()) {
+    folder = tokenizer_folder(model);
+  }
+  OCTAVO_TRY(const auto probe, make_probe(folder, options, progress));
+  return compare_with(probe, file, options.min_cos, "verify", progress);
+}
+
+}  // namespace octavo
