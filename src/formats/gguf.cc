@@ -385,7 +385,7 @@ Result<Tensor> Gguf::load(std::string_view name) const {
   const Shape& shape = entries_[at].shape;
   if (type == nullptr || (type->plain == DType::undefined && type->dequantize == nullptr))
     return about(
-        at, {Code::unsupported, "the tensor type " + entries_[at].stored_as +
+        at, {Code::unsupported, "is stored as " + entries_[at].stored_as +
                                     "; these can be read: " + std::string(readable_ggml_types())});
   auto tensor = type->plain != DType::undefined ? tensor_as_f32(type->plain, shape, bytes, file_)
                                                 : Tensor::make(DType::f32, shape);
