@@ -84,6 +84,8 @@ fn load(json: &str) -> Result<Tokenizer, Failure> {
             tokenizer.with_model(plain);
         }
     }
+    // The crate does not check a post-processor when it reads one; a bad one shows at any text.
+    encode(&tokenizer, "", 0)?;
     Ok(tokenizer)
 }
 
