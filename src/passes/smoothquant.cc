@@ -1,0 +1,144 @@
+#include "passes/smoothquant.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace octavo {
+
+namespace {
+
+Result<std::vector<float>> group_absmax(const Graph& graph, const GraphIndex& index,
+                                        const SmoothGroup& group) {
+  std::vector<float> most(static_cast<size_t>(group.channels), 0.0F);
+  for (const SmoothWeight& weight : group.weights) {
+    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
+    const std::vector<float> own = absmax_along(tensor, weight.axis);
+    tensor.drop_pages();
+    for (size_t j = 0; j < most.size(); ++j) most[j] = std::max(most[j], own[j]);
+  }
+  return most;
+}
+
+// "gain", "bias", "columns of": what an edit does, by who reads the constant.
+std::string role(const Node& reader, size_t input) {
+  const std::string& op = reader.op_type;
+  if (op == "MatMul" || op == "Transpose" || (op == "Gemm" && input == 1)) return "columns of ";
+  if (op == "Add" || op == "Sub" || op == "Gemm") return "bias ";
+  if (op.find("Norm") != std::string::npos && input != 0)
+    return op.find("Simplified") != std::string::npos || input % 2 == 1 ? "gain " : "bias ";
+  if (op == "Mul") return "gain ";
+  return "constant ";
+}
+
+std::string describe_edits(const Graph& graph, const std::vector<ConstantEdit>& edits) {
+  std::string text;
+  for (const ConstantEdit& edit : edits) {
+    const Node& reader = graph.nodes[edit.edge.node];
+    text += (text.empty() ? "" : " + ") + role(reader, edit.edge.input) +
+            reader.inputs[edit.edge.input];
+  }
+  return text;
+}
+
+ChannelMap along_axis(size_t axis, int64_t channels) {
+  ChannelMap map = ChannelMap::last_axis(2, channels);
+  if (axis == 0) std::swap(map.dims[0], map.dims[1]);
+  return map;
+}
+
+class Smoother {
+ public:
+  Smoother(const Graph& graph, const CalibrationStats& stats, double alpha)
+      : graph_(graph), index_(graph), stats_(stats), alpha_(alpha) {
+    for (const auto& v : graph.inputs) names_.insert(v.name);
+    for (const auto& i : graph.initializers) names_.insert(i.name());
+    for (const auto& n : graph.nodes) names_.insert(n.outputs.begin(), n.outputs.end());
+  }
+
+  Status add(const SmoothGroup& group) {
+    const auto seen = stats_.channel_absmax.find(group.input);
+    if (seen == stats_.channel_absmax.end() ||
+        seen->second.size() != static_cast<size_t>(group.channels))
+      return Error{Code::invalid_input,
+                   "calibration saw no " + std::to_string(group.channels) + " channels"};
+    OCTAVO_TRY(const std::vector<float> weight, group_absmax(graph_, index_, group));
+
+    ChannelTrace trace(graph_, index_, stats_.shapes);
+    const Status folded = fold(trace, group);
+    if (!folded && folded.error().code != Code::unsupported) return folded;
+
+    SmoothedGroup done;
+    done.input = group.input;
+    for (const SmoothWeight& w : group.weights) {
+      done.weights.push_back(w.name);
+      done.nodes.push_back(graph_.nodes[w.node].name);
+    }
+    done.scale = smoothing_scale(seen->second, weight, alpha_, trace.ties());
+    const auto scale = std::make_shared<const std::vector<float>>(done.scale);
+    for (const SmoothWeight& w : group.weights)
+      edits_.push_back({w.edge, along_axis(w.axis, group.channels), true, scale});
+    if (folded) {
+      for (const ConstantEdit& edit : trace.edits())
+        edits_.push_back({edit.edge, edit.map, edit.multiply, scale});
+      done.folded_into = describe_edits(graph_, trace.edits());
+      done.value = group.input;
+    } else {
+      done.folded_into = "explicit Mul";
+      done.refusal = folded.error().message;
+      done.value = group.input + "_smoothed";
+      for (int i = 2; !names_.insert(done.value).second; ++i)
+        done.value = group.input + "_smoothed_" + std::to_string(i);
+      muls_.push_back({group.input, done.value, group.readers, scale});
+    }
+    measure(done, seen->second);
+    done_.push_back(std::move(done));
+    return Done{};
+  }
+
+  Result<std::vector<SmoothedGroup>> apply(Model& model) && {
+    OCTAVO_CHECK(apply_smoothing(model, edits_, muls_));
+    OCTAVO_CHECK(check(model).within("after smoothquant"));
+    return std::move(done_);
+  }
+
+ private:
+  Status fold(ChannelTrace& trace, const SmoothGroup& group) const {
+    OCTAVO_TRY(const Shape shape, trace.shape(group.input));
+    if (shape.empty() || shape.back() != group.channels)
+      return Error{Code::unsupported, "its last axis was not observed as " +
+                                          std::to_string(group.channels) + " channels"};
+    return trace.divide(group.input, ChannelMap::last_axis(shape.size(), group.channels),
+                        group.readers);
+  }
+
+  static void measure(SmoothedGroup& done, const std::vector<float>& absmax) {
+    std::vector<float> after(absmax.size());
+    for (size_t j = 0; j < after.size(); ++j) after[j] = absmax[j] / done.scale[j];
+    done.outlier_before = outlier_ratio(absmax);
+    done.outlier_after = outlier_ratio(after);
+  }
+
+  const Graph& graph_;
+  GraphIndex index_;
+  const CalibrationStats& stats_;
+  double alpha_;
+  std::set<std::string> names_;
+  std::vector<ScaledEdit> edits_;
+  std::vector<ExplicitMul> muls_;
+  std::vector<SmoothedGroup> done_;
+};
+
+}  // namespace
+
+Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
+                                               const CalibrationStats& stats, double alpha) {
+  if (!(alpha >= 0 && alpha <= 1))
+    return Error{Code::invalid_input, "alpha is " + std::to_string(alpha) + ", not within 0..1"};
+  Smoother smoother(model.graph, stats, alpha);
+  for (const SmoothGroup& group : groups.groups)
+    OCTAVO_CHECK(smoother.add(group).within("smoothing the input \"" + group.input + "\""));
+  return std::move(smoother).apply(model);
+}
+
+}  // namespace octavo
