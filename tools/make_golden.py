@@ -44,7 +44,7 @@ VARIANTS = {
 }
 
 # Lengths of the texts of a batch; a decoder's is run padded right and left.
-BATCHES = {"tiny": ([7, 12, 3], [1], [40]), "minilm": ([9, 16, 2],), "smollm2": ([8, 14, 3],)}
+BATCHES = {"tiny": ([7, 12, 3], [1], [40]), "minilm": ([9, 16, 2],), "smollm2": ([6, 10, 3],)}
 
 
 def batches(name, vocab, sides, token_types):
