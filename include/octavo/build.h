@@ -2,9 +2,13 @@
 // The whole recipe: import, smooth, quantize (and the vanilla variant), verify both, write the
 // report and the model card.
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "octavo/import.h"
 #include "octavo/progress.h"
 #include "octavo/result.h"
 #include "octavo/smooth.h"
@@ -19,20 +23,35 @@ struct BuildOptions {
       reference;  // of tools/dump_reference.py; empty: against the imported FP32 model
   std::vector<std::string> texts;  // probe; empty: the built-in one
   bool vanilla = true;
-  double min_cos = 0.90;     // gate on the smoothed variant
+  double min_cos = 0.90;     // gate on the smallest cosine of the smoothed variant
   std::string why;           // reason of a rebuild, for the card's change history
-  std::string command_line;  // as typed, for the card
+  std::string command_line;  // as typed, for the card; empty: the command these options amount to
+  std::string date;          // of a new entry in the change history; empty: today, UTC
 };
 
 struct BuildReport {
+  struct File {
+    std::string name;  // relative to the output folder
+    uint64_t size = 0;
+    std::string sha256;
+  };
+  std::optional<VerifyReport> imported;  // the FP32 model, when a reference file was given
   VerifyReport smoothed;
   std::optional<VerifyReport> vanilla;
+  ImportReport import;
   SmoothReport smoothing;
+  std::vector<File> files;           // all that was published, except report.json and README.md
+  std::vector<std::string> changes;  // since the folder's last build; empty: nothing changed
   bool passed = true;
 };
 
 // source: snapshot folder or *.gguf. Leaves model.int8.onnx(.data), model.int8.vanilla.onnx(.data),
-// the copied files, report.json and README.md in `output`. The same inputs give the same bytes.
+// the copied files, report.json and README.md in `output`, also when the gate fails (passed is then
+// false and the card says so). The same inputs give the same bytes: the only date is that of an
+// entry in the change history, and an entry is added only when something changed. FP32 files lie in
+// a folder inside `output` while the build runs. Errors: as import_model, smooth_model,
+// quantize_model and verify_model; invalid_input when `output` holds a README.md or report.json
+// that is not a build's.
 Result<BuildReport> build_model(const std::filesystem::path& source,
                                 const std::filesystem::path& output, const BuildOptions& options,
                                 const Progress& progress = {});

@@ -1,0 +1,207 @@
+#include "octavo/build.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "formats/json.h"
+#include "octavo/quantize.h"
+#include "toolkit/model_card.h"
+#include "toolkit/probe.h"
+#include "toolkit/report.h"
+#include "toolkit/sha256.h"
+#include "toolkit/work_folder.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kFp32 = "model.onnx";
+constexpr const char* kSmoothedFp32 = "model.smoothed.fp32.onnx";
+constexpr const char* kInt8 = "model.int8.onnx";
+constexpr const char* kVanilla = "model.int8.vanilla.onnx";
+
+std::string sidecar(const std::string& model) { return model + ".data"; }
+
+// "all-MiniLM-L6-v2" of "models/all-MiniLM-L6-v2/", "SmolLM2.Q4_1" of "SmolLM2.Q4_1.gguf".
+std::string name_of(const fs::path& source) {
+  std::error_code ignored;
+  fs::path whole = fs::weakly_canonical(source, ignored);
+  if (whole.empty()) whole = source;
+  const std::string name = whole.filename().string();
+  return name.ends_with(".gguf") ? name.substr(0, name.size() - 5) : name;
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+// The work folder's name has the process id in it: it must not reach the report.
+void forget_folder(const fs::path& folder, std::vector<std::string>& notes) {
+  for (std::string& note : notes)
+    for (const std::string& name : {folder.string() + "/", folder.string()})
+      for (size_t at = note.find(name); at != std::string::npos; at = note.find(name))
+        note.erase(at, name.size());
+}
+
+QuantizeOptions recipe() {
+  QuantizeOptions options;
+  options.per_channel = true;
+  options.external_data = true;
+  return options;
+}
+
+// One build: the steps share the folders, and each leaves its part of the report.
+class Build {
+ public:
+  Build(const fs::path& source, const fs::path& output, const BuildOptions& options,
+        const Progress& progress, WorkFolder work)
+      : source_(source),
+        output_(output),
+        progress_(progress),
+        work_(std::move(work)),
+        folder_(work_.path()) {
+    input_.source = name_of(source);
+    input_.options = options;
+  }
+
+  Result<BuildReport> run() {
+    OCTAVO_TRY(const auto previous, read_last_report(output_));
+    OCTAVO_CHECK(import());
+    OCTAVO_CHECK(make_models());
+    OCTAVO_CHECK(measure());
+    OCTAVO_CHECK(list_files());
+    OCTAVO_CHECK(describe(previous));
+    OCTAVO_CHECK(publish());
+    return std::move(input_.build);
+  }
+
+ private:
+  BuildReport& build() { return input_.build; }
+  const BuildOptions& options() const { return input_.options; }
+
+  Status import() {
+    ImportOptions how;
+    how.model_name = kFp32;
+    OCTAVO_TRY(build().import, import_model(source_, folder_, how, progress_));
+    OCTAVO_TRY(input_.use, read_model_dir(folder_));
+    return Done{};
+  }
+
+  Status make_models() {
+    SmoothOptions smooth;
+    smooth.alpha = options().alpha;
+    smooth.tokenizer = folder_;
+    smooth.calibration = options().calibration;
+    if (!options().calibration.empty()) {
+      OCTAVO_TRY(input_.calibration_sha256, sha256_of_file(options().calibration));
+    }
+    OCTAVO_TRY(build().smoothing,
+               smooth_model(folder_ / kFp32, folder_ / kSmoothedFp32, smooth, progress_));
+    OCTAVO_CHECK(quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, recipe(), progress_));
+    if (options().vanilla)
+      OCTAVO_CHECK(quantize_model(folder_ / kFp32, folder_ / kVanilla, recipe(), progress_));
+    return Done{};
+  }
+
+  Status measure() {
+    VerifyOptions verify;
+    verify.texts = options().texts;
+    if (options().reference.empty()) {
+      verify.against = folder_ / kFp32;
+    } else {
+      verify.reference = options().reference;
+    }
+    OCTAVO_TRY(auto probe, make_probe(folder_, verify, progress_));
+    forget_folder(folder_, probe.notes);
+    if (options().reference.empty())
+      probe.reference.name = "the FP32 ONNX model of the same import, run by octavo";
+    if (!options().reference.empty()) {
+      OCTAVO_TRY(build().imported,
+                 compare_with(probe, folder_ / kFp32, {}, "verify import", progress_));
+    }
+    OCTAVO_TRY(build().smoothed,
+               compare_with(probe, folder_ / kInt8, options().min_cos, "verify", progress_));
+    if (options().vanilla) {
+      OCTAVO_TRY(build().vanilla,
+                 compare_with(probe, folder_ / kVanilla, {}, "verify vanilla", progress_));
+    }
+    build().passed = build().smoothed.passed;
+    return Done{};
+  }
+
+  // Sidecars before the models that name them, as they are published.
+  Status list_files() {
+    std::vector<std::string> names = {sidecar(kInt8), kInt8};
+    if (options().vanilla) names.insert(names.end(), {sidecar(kVanilla), kVanilla});
+    for (const auto& name : build().import.files)
+      if (name != kFp32 && name != sidecar(kFp32)) names.push_back(name);
+    for (const auto& name : names) {
+      std::error_code error;
+      const auto size = fs::file_size(folder_ / name, error);
+      // A model small enough has no sidecar.
+      if (error && name.ends_with(".data")) continue;
+      OCTAVO_TRY(auto sha256, sha256_of_file(folder_ / name));
+      build().files.push_back({name, size, std::move(sha256)});
+    }
+    return Done{};
+  }
+
+  Status describe(const nlohmann::json& previous) {
+    if (options().command_line.empty()) {
+      input_.options.command_line = "octavo build " + source_.string() + " -o " + output_.string() +
+                                    " --alpha " + nlohmann::json(options().alpha).dump();
+    }
+    auto report = make_report(input_);
+    build().changes = changes_since(previous, report);
+    extend_history(report, previous, build().changes,
+                   options().date.empty() ? today() : options().date, options().why);
+    OCTAVO_TRY(const auto text, json_text(report));
+    OCTAVO_CHECK(write_file(folder_ / "report.json", text));
+    return write_file(folder_ / "README.md", model_card(report));
+  }
+
+  Status publish() {
+    for (const auto& file : build().files) OCTAVO_CHECK(work_.publish(file.name));
+    OCTAVO_CHECK(work_.publish("report.json"));
+    OCTAVO_CHECK(work_.publish("README.md"));
+    // What an earlier build left and this one did not make would contradict the card.
+    std::error_code ignored;
+    for (const char* name : {kInt8, kVanilla}) {
+      for (const auto& file : {std::string(name), sidecar(name)}) {
+        const bool made = std::any_of(build().files.begin(), build().files.end(),
+                                      [&](const auto& f) { return f.name == file; });
+        if (!made) fs::remove(output_ / file, ignored);
+      }
+    }
+    return Done{};
+  }
+
+  fs::path source_;
+  fs::path output_;
+  Progress progress_;
+  WorkFolder work_;
+  fs::path folder_;
+  ReportInput input_;
+};
+
+}  // namespace
+
+Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
+                                const BuildOptions& options, const Progress& progress) {
+  std::error_code ignored;
+  if (!fs::exists(source, ignored))
+    return Error{Code::not_found, source.string() + ": is not there"};
+  OCTAVO_TRY(auto work, WorkFolder::create(output));
+  return Build(source, output, options, progress, std::move(work)).run();
+}
+
+}  // namespace octavo

@@ -1,0 +1,250 @@
+#include "toolkit/model_card.h"
+
+#include <cstdio>
+#include <vector>
+
+#include "base/mapped_file.h"
+
+namespace octavo {
+
+using nlohmann::json;
+
+namespace {
+
+// On a line of its own below the header; invisible when rendered.
+constexpr std::string_view kMarker = "<!-- Written by octavo build from report.json. -->";
+
+// Text of others inside Markdown: nothing in it may act as markup or end the line.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r' || c == '\t') {
+      out += ' ';
+      continue;
+    }
+    if (std::string_view("\\`*_{}[]<>#|~").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string number(double value, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+// 1234567 -> "1,234,567"
+std::string bytes(uint64_t size) {
+  const std::string digits = std::to_string(size);
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
+}
+
+std::string row(const std::vector<std::string>& cells) {
+  std::string out = "|";
+  for (const auto& cell : cells) out.append(" ").append(cell).append(" |");
+  return out + "\n";
+}
+
+std::string quality_row(const char* name, const json& v) {
+  std::vector<std::string> cells = {name};
+  for (const char* key : {"cos_min", "cos_p1", "cos_p5", "cos_p50", "cos_mean"})
+    cells.push_back(number(v.at(key).get<double>(), 5));
+  return row(cells);
+}
+
+std::string verdict(const json& quality) {
+  const json& variants = quality.at("variants");
+  const double smoothed = variants.at("smoothed").at("cos_min").get<double>();
+  const double gate = quality.at("min_cos").get<double>();
+  std::string out;
+  if (quality.at("passed").get<bool>()) {
+    out = "**Checked:** the smallest cosine is " + number(smoothed, 5) + ", the gate is " +
+          number(gate, 2) + ".\n";
+  } else {
+    out = "**FAILED: do not use `model.int8.onnx`.** Its smallest cosine is " +
+          number(smoothed, 5) + ", below the gate of " + number(gate, 2) + ".\n";
+  }
+  if (variants.contains("vanilla") && variants.at("vanilla").at("cos_min").get<double>() > smoothed)
+    out +=
+        "\n**Note:** on these texts `model.int8.vanilla.onnx` is closer to the original than the "
+        "smoothed model; try another alpha.\n";
+  return out;
+}
+
+std::string quality_section(const json& report) {
+  const json& quality = report.at("quality");
+  const json& variants = quality.at("variants");
+  const json& texts = quality.at("texts");
+  std::string out = "## Quality\n\n" + verdict(quality) + "\n";
+  out += row({"model", "cos_min", "p1", "p5", "p50", "cos_mean"}) +
+         row({"---", "---", "---", "---", "---", "---"});
+  if (variants.contains("imported"))
+    out += quality_row("FP32 ONNX before quantization", variants.at("imported"));
+  out += quality_row("`model.int8.onnx` (SmoothQuant)", variants.at("smoothed"));
+  if (variants.contains("vanilla"))
+    out += quality_row("`model.int8.vanilla.onnx`", variants.at("vanilla"));
+  out +=
+      "\nCosine of each text's embedding with that of the reference, on the same token ids, over " +
+      std::to_string(texts.size()) +
+      " texts (below). Reference: " + escaped(quality.at("reference").get<std::string>()) +
+      ". Percentiles are linear between neighbours, as numpy's default.\n";
+  const auto worst = variants.at("smoothed").at("worst").get<size_t>();
+  out += "Worst text of the smoothed model: number " + std::to_string(worst + 1) + ".\n";
+  for (const auto& note : quality.at("notes"))
+    out += "\nNote: " + escaped(note.get<std::string>()) + "\n";
+  return out;
+}
+
+std::string files_section(const json& report) {
+  std::string out =
+      "## Files\n\n" + row({"file", "bytes", "SHA-256"}) + row({"---", "---:", "---"});
+  for (const auto& file : report.at("files"))
+    out +=
+        row({"`" + file.at("name").get<std::string>() + "`", bytes(file.at("size").get<uint64_t>()),
+             "`" + file.at("sha256").get<std::string>() + "`"});
+  return out + "\n`report.json` holds every number of this page and more, for programs.\n";
+}
+
+std::string use_section(const json& report) {
+  const json& use = report.at("use");
+  const auto pooling = use.at("pooling").get<std::string>();
+  const char* pool = pooling == "mean"  ? "hidden.mean(axis=0)"
+                     : pooling == "cls" ? "hidden[0]"
+                                        : "hidden[-1]";
+  std::string out =
+      "## Use\n\nWith octavo:\n\n```sh\noctavo embed . \"a text\" \"another text\"\n"
+      "```\n\nWith onnxruntime and tokenizers:\n\n```python\n"
+      "import numpy as np, onnxruntime, tokenizers\n\n"
+      "tokenizer = tokenizers.Tokenizer.from_file(\"tokenizer.json\")\n"
+      "tokenizer.no_padding()\n"
+      "tokenizer.enable_truncation(" +
+      std::to_string(use.at("max_length").get<uint64_t>()) +
+      ")\nsession = onnxruntime.InferenceSession(\"model.int8.onnx\")\n"
+      "names = [i.name for i in session.get_inputs()]\n\n\n"
+      "def embed(text):\n"
+      "    e = tokenizer.encode(text)\n"
+      "    feeds = {\"input_ids\": e.ids, \"attention_mask\": e.attention_mask, "
+      "\"token_type_ids\": e.type_ids}\n"
+      "    hidden = session.run(None, {n: np.array([feeds[n]], np.int64) for n in "
+      "names})[0][0]\n"
+      "    vector = " +
+      pool + "\n    return ";
+  out += use.at("normalize").get<bool>() ? "vector / np.linalg.norm(vector)\n" : "vector\n";
+  out += "```\n\nPooling: " + pooling + ". Tokens: at most " +
+         std::to_string(use.at("max_length").get<uint64_t>()) + ".\n";
+  return out;
+}
+
+std::string making_section(const json& report) {
+  const json& settings = report.at("settings");
+  const json& calibration = settings.at("calibration");
+  const json& source = report.at("source");
+  const std::string alpha = settings.at("alpha").dump();
+  size_t explicit_sites = 0;
+  for (const auto& site : report.at("smoothing").at("sites"))
+    explicit_sites += site.at("folded_into").get<std::string>().starts_with("explicit") ? 1 : 0;
+  const size_t sites = report.at("smoothing").at("sites").size();
+  std::string out = "## How it was made\n\n";
+  out += "From " + escaped(source.at("name").get<std::string>()) + " (" +
+         escaped(source.at("architecture").get<std::string>()) + ", " +
+         bytes(source.at("parameters").get<uint64_t>()) +
+         " parameters): FP32 ONNX; SmoothQuant with alpha " + alpha + " on " +
+         std::to_string(sites) + " sites (" + std::to_string(sites - explicit_sites) +
+         " folded into neighbouring weights, " + std::to_string(explicit_sites) +
+         " as an explicit multiplication), calibrated with " +
+         bytes(calibration.at("texts").get<uint64_t>()) + " texts of " +
+         bytes(calibration.at("tokens").get<uint64_t>()) + " tokens (" +
+         escaped(calibration.at("name").get<std::string>()) +
+         (calibration.at("sha256").get<std::string>().empty()
+              ? ""
+              : ", SHA-256 `" + calibration.at("sha256").get<std::string>() + "`") +
+         "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, "
+         "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`. The "
+         "vanilla variant is the same without SmoothQuant.\n\n";
+  out +=
+      "```sh\n" + report.at("command").get<std::string>() + "\n```\n\nThe same step by step:\n\n";
+  const std::string quantize =
+      " --per-channel --op-types MatMul --weight-type qint8 --external-data\n";
+  const bool own = calibration.at("name").get<std::string>() != "built-in";
+  out +=
+      "```sh\noctavo import SOURCE -o fp32\n"
+      "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
+      "fp32 --alpha " +
+      alpha + (own ? " --calibration FILE" : "") +
+      "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" + quantize +
+      "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize +
+      "octavo verify model.int8.onnx --tokenizer fp32 --against fp32/model.onnx\n```\n";
+  return out;
+}
+
+std::string texts_section(const json& report) {
+  const json& quality = report.at("quality");
+  const json& variants = quality.at("variants");
+  std::string out = "## Probe texts\n\n";
+  std::vector<std::string> header = {"", "text", "tokens", "SmoothQuant"};
+  std::vector<std::string> rule = {"---:", "---", "---:", "---"};
+  const bool vanilla = variants.contains("vanilla");
+  if (vanilla) {
+    header.emplace_back("vanilla");
+    rule.emplace_back("---");
+  }
+  out += row(header) + row(rule);
+  size_t i = 0;
+  for (const auto& text : quality.at("texts")) {
+    std::vector<std::string> cells = {
+        std::to_string(i + 1), escaped(text.at("text").get<std::string>()),
+        std::to_string(text.at("tokens").get<uint64_t>()),
+        number(variants.at("smoothed").at("cosines").at(i).get<double>(), 5)};
+    if (vanilla)
+      cells.push_back(number(variants.at("vanilla").at("cosines").at(i).get<double>(), 5));
+    out += row(cells);
+    ++i;
+  }
+  return out;
+}
+
+std::string history_section(const json& report) {
+  std::string out = "## Change history\n\n";
+  for (const auto& entry : report.at("history")) {
+    out += "- " + escaped(entry.at("date").get<std::string>()) + ", octavo " +
+           escaped(entry.at("octavo").get<std::string>()) + ": ";
+    const auto why = entry.at("why").get<std::string>();
+    if (!why.empty()) out += escaped(why) + ". ";
+    std::string changes;
+    for (const auto& change : entry.at("changes"))
+      changes += (changes.empty() ? "" : "; ") + escaped(change.get<std::string>());
+    out += "(" + changes + ")\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string model_card(const json& report) {
+  const std::string name = escaped(report.at("source").at("name").get<std::string>());
+  std::string out =
+      "---\npipeline_tag: feature-extraction\ntags:\n- onnx\n- int8\n- smoothquant\n"
+      "- sentence-embeddings\n---\n";
+  out += std::string(kMarker) + "\n\n# " + name + ": INT8 ONNX with SmoothQuant\n\n";
+  out += "Made by octavo " + escaped(report.at("octavo").get<std::string>()) +
+         ". The license is that of the original model.\n\n";
+  out += quality_section(report) + "\n" + files_section(report) + "\n" + use_section(report) +
+         "\n" + making_section(report) + "\n" + texts_section(report) + "\n" +
+         history_section(report);
+  return out;
+}
+
+Result<bool> is_model_card(const std::filesystem::path& file) {
+  OCTAVO_TRY(const auto mapped, MappedFile::open(file));
+  const auto content = mapped->bytes();
+  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+  return text.find(kMarker) != std::string_view::npos;
+}
+
+}  // namespace octavo

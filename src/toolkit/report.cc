@@ -1,0 +1,216 @@
+#include "toolkit/report.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+
+#include "formats/json.h"
+#include "octavo/version.h"
+#include "toolkit/model_card.h"
+#include "toolkit/reference.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kFormat = "octavo-report-1";
+
+double cosine_digits(double value) { return std::round(value * 1e6) / 1e6; }
+
+double significant(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return std::strtod(text, nullptr);
+}
+
+json numbers(const VerifyReport& report) {
+  json cosines = json::array();
+  json norms = json::array();
+  for (const auto& text : report.texts) {
+    cosines.push_back(cosine_digits(text.cosine));
+    norms.push_back(significant(text.norm));
+  }
+  return {{"cos_min", cosine_digits(report.cos_min)},
+          {"cos_p1", cosine_digits(report.cos_p1)},
+          {"cos_p5", cosine_digits(report.cos_p5)},
+          {"cos_p50", cosine_digits(report.cos_p50)},
+          {"cos_mean", cosine_digits(report.cos_mean)},
+          {"worst", report.worst},
+          {"cosines", std::move(cosines)},
+          {"norms", std::move(norms)}};
+}
+
+json quality(const ReportInput& input) {
+  const BuildReport& build = input.build;
+  json texts = json::array();
+  for (const auto& text : build.smoothed.texts)
+    texts.push_back({{"text", text.text}, {"tokens", text.ids.size()}});
+  json variants = json::object();
+  if (build.imported) variants["imported"] = numbers(*build.imported);
+  variants["smoothed"] = numbers(build.smoothed);
+  if (build.vanilla) variants["vanilla"] = numbers(*build.vanilla);
+  return {{"reference", build.smoothed.reference}, {"texts", std::move(texts)},
+          {"notes", build.smoothed.notes},         {"variants", std::move(variants)},
+          {"min_cos", input.options.min_cos},      {"passed", build.passed}};
+}
+
+json smoothing(const SmoothReport& report) {
+  json sites = json::array();
+  for (const SmoothSite& site : report.sites)
+    sites.push_back({{"input", site.input},
+                     {"weights", site.weights},
+                     {"folded_into", site.folded_into},
+                     {"scale_min", significant(site.scale_min)},
+                     {"scale_max", significant(site.scale_max)},
+                     {"outlier_before", significant(site.outlier_before)},
+                     {"outlier_after", significant(site.outlier_after)}});
+  // The measured difference itself is rounding noise; that it stayed below the tolerance is the
+  // statement, and smooth_model() would have failed otherwise.
+  return {{"sites", std::move(sites)}, {"skipped", report.skipped}};
+}
+
+json calibration(const ReportInput& input) {
+  const bool own = !input.options.calibration.empty();
+  return {{"name", own ? input.options.calibration.filename().string() : "built-in"},
+          {"sha256", input.calibration_sha256},
+          {"texts", input.build.smoothing.calibration_texts},
+          {"tokens", input.build.smoothing.calibration_tokens}};
+}
+
+std::string shown(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+// "name old -> new" for a value that differs.
+void compare(const json& previous, const json& now, const char* pointer, const std::string& name,
+             std::vector<std::string>& out) {
+  const json::json_pointer at(pointer);
+  const json before = previous.value(at, json());
+  const json after = now.value(at, json());
+  if (before != after) out.push_back(name + " " + shown(before) + " -> " + shown(after));
+}
+
+std::map<std::string, std::string> hashes(const json& report) {
+  std::map<std::string, std::string> out;
+  for (const auto& file : report.value("files", json::array()))
+    if (file.is_object()) out[json_string(file, "name", "")] = json_string(file, "sha256", "");
+  return out;
+}
+
+// Entries as extend_history() writes them; whoever edits the file by hand may break them.
+bool sound_history(const json& report) {
+  const json history = report.value("history", json::array());
+  if (!history.is_array()) return false;
+  for (const json& entry : history) {
+    if (!entry.is_object()) return false;
+    for (const char* key : {"date", "octavo", "why"})
+      if (!entry.value(key, json()).is_string()) return false;
+    const json changes = entry.value("changes", json());
+    if (!changes.is_array()) return false;
+    for (const json& change : changes)
+      if (!change.is_string()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+json make_report(const ReportInput& input) {
+  json files = json::array();
+  for (const auto& file : input.build.files)
+    files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
+  const std::string command = input.options.command_line;
+  return {{"format", kFormat},
+          {"octavo", kVersion},
+          {"source",
+           {{"name", input.source},
+            {"architecture", input.build.import.architecture},
+            {"parameters", input.build.import.parameters}}},
+          {"use",
+           {{"pooling", pooling_name(input.use.pooling)},
+            {"normalize", input.use.normalize},
+            {"max_length", input.use.max_length}}},
+          {"settings",
+           {{"alpha", input.options.alpha},
+            {"calibration", calibration(input)},
+            {"per_channel", true},
+            {"weight_type", "qint8"},
+            {"op_types", {"MatMul"}}}},
+          {"command", command},
+          {"smoothing", smoothing(input.build.smoothing)},
+          {"quality", quality(input)},
+          {"files", std::move(files)},
+          {"history", json::array()}};
+}
+
+Result<json> read_last_report(const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path file = folder / "report.json";
+  json report;
+  if (fs::exists(file, ignored)) {
+    OCTAVO_TRY(report, read_json(file));
+    if (!report.is_object() || json_string(report, "format", "") != kFormat)
+      return Error{Code::invalid_input, file.string() +
+                                            ": is not the report of a build, and a build would "
+                                            "overwrite it; choose another output folder"};
+    if (!sound_history(report))
+      return Error{Code::invalid_input,
+                   file.string() + ": its change history is damaged; repair it or move it away"};
+  }
+  const fs::path card = folder / "README.md";
+  if (fs::exists(card, ignored)) {
+    OCTAVO_TRY(const bool ours, is_model_card(card));
+    if (!ours)
+      return Error{Code::invalid_input, card.string() +
+                                            ": is not the model card of a build, and a build would "
+                                            "overwrite it; choose another output folder"};
+  }
+  return report;
+}
+
+std::vector<std::string> changes_since(const json& previous, const json& report) {
+  if (previous.is_null()) return {"first build"};
+  std::vector<std::string> out;
+  compare(previous, report, "/octavo", "octavo", out);
+  compare(previous, report, "/source/name", "source", out);
+  compare(previous, report, "/settings/alpha", "alpha", out);
+  compare(previous, report, "/settings/calibration/name", "calibration", out);
+  if (out.empty() || out.back().rfind("calibration", 0) != 0) {
+    if (previous.value(json::json_pointer("/settings/calibration"), json()) !=
+        report.value(json::json_pointer("/settings/calibration"), json()))
+      out.emplace_back("calibration texts");
+  }
+  compare(previous, report, "/quality/reference", "reference", out);
+  compare(previous, report, "/quality/min_cos", "gate", out);
+  if (previous.value(json::json_pointer("/quality/texts"), json()) !=
+      report.value(json::json_pointer("/quality/texts"), json()))
+    out.emplace_back("probe texts");
+  const auto before = hashes(previous);
+  const auto after = hashes(report);
+  for (const auto& [name, sha256] : after) {
+    const auto old = before.find(name);
+    if (old == before.end())
+      out.push_back("new " + name);
+    else if (old->second != sha256)
+      out.push_back("changed " + name);
+  }
+  for (const auto& [name, sha256] : before)
+    if (!after.contains(name)) out.push_back("removed " + name);
+  compare(previous, report, "/quality/variants/smoothed/cos_min", "cos_min", out);
+  compare(previous, report, "/quality/variants/smoothed/cos_mean", "cos_mean", out);
+  return out;
+}
+
+void extend_history(json& report, const json& previous, const std::vector<std::string>& changes,
+                    const std::string& date, const std::string& why) {
+  if (previous.is_object()) report["history"] = previous.value("history", json::array());
+  if (changes.empty()) return;
+  report["history"].push_back(
+      {{"date", date}, {"octavo", kVersion}, {"changes", changes}, {"why", why}});
+}
+
+}  // namespace octavo

@@ -1,0 +1,112 @@
+#include "toolkit/work_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/mapped_file.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPrefix = ".octavo-build.";
+
+Error io_error(const fs::path& path, const std::string& what, int number) {
+  return {Code::io, path.string() + ": " + what + ": " + std::strerror(number)};
+}
+
+// Work folders of builds that were killed: we hold the lock, so any other is dead.
+void sweep(const fs::path& output) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(output, error)) {
+    std::error_code ignored;
+    if (entry.path().filename().string().starts_with(kPrefix))
+      fs::remove_all(entry.path(), ignored);
+  }
+}
+
+bool same_content(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (!fs::is_regular_file(fs::symlink_status(b, error)) ||
+      fs::file_size(a, error) != fs::file_size(b, error) || error)
+    return false;
+  const auto left = MappedFile::open(a);
+  const auto right = MappedFile::open(b);
+  return left && right &&
+         std::memcmp((*left)->bytes().data(), (*right)->bytes().data(), (*left)->bytes().size()) ==
+             0;
+}
+
+}  // namespace
+
+struct WorkFolder::State {
+  fs::path output;
+  fs::path work;
+  int lock = -1;
+
+  ~State() {
+    std::error_code ignored;
+    if (!work.empty()) fs::remove_all(work, ignored);
+    if (lock >= 0) ::close(lock);
+  }
+};
+
+WorkFolder::WorkFolder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WorkFolder::WorkFolder(WorkFolder&&) noexcept = default;
+WorkFolder& WorkFolder::operator=(WorkFolder&&) noexcept = default;
+WorkFolder::~WorkFolder() = default;
+
+const fs::path& WorkFolder::path() const { return state_->work; }
+
+Result<WorkFolder> WorkFolder::create(const fs::path& output) {
+  auto state = std::make_unique<State>();
+  state->output = output;
+  std::error_code error;
+  fs::create_directories(output, error);
+  if (error) return io_error(output, "cannot be created", error.value());
+  // The lock is the folder itself: it goes with the process, however that ends.
+  state->lock = ::open(output.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (state->lock < 0) return io_error(output, "cannot be opened", errno);
+  if (::flock(state->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK)
+      return Error{Code::invalid_input, output.string() +
+                                            ": another build is at work in this folder; wait for "
+                                            "it to end or choose another one"};
+    // File systems without locks (some network ones) get none.
+    if (errno != ENOLCK && errno != EOPNOTSUPP) return io_error(output, "cannot be locked", errno);
+  }
+  sweep(output);
+  const fs::path work = output / (std::string(kPrefix) + std::to_string(::getpid()));
+  if (!fs::create_directory(work, error))
+    return io_error(work, "cannot be created", error ? error.value() : EEXIST);
+  state->work = work;
+  return WorkFolder(std::move(state));
+}
+
+Status WorkFolder::publish(const fs::path& name) {
+  const fs::path from = state_->work / name;
+  const fs::path to = state_->output / name;
+  std::error_code error;
+  if (same_content(from, to)) {
+    fs::remove(from, error);
+    return Done{};
+  }
+  fs::create_directories(to.parent_path(), error);
+  if (error) return io_error(to.parent_path(), "cannot be created", error.value());
+  fs::rename(from, to, error);
+  if (error) return io_error(to, "cannot be moved into place", error.value());
+  // EINVAL: overlay and FUSE file systems that have no fsync for folders.
+  if (::fsync(state_->lock) != 0 && errno != EINVAL)
+    return io_error(state_->output, "cannot be synced", errno);
+  return Done{};
+}
+
+}  // namespace octavo
