@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "formats/gguf_bytes.h"
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

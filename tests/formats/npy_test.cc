@@ -2,8 +2,8 @@
 
 #include "formats/json.h"
 #include "formats/safetensors_writer.h"
-#include "formats/temp_folder.h"
 #include "formats/weights.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

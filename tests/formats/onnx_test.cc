@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/half.h"
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

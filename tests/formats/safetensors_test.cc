@@ -3,8 +3,8 @@
 
 #include "base/half.h"
 #include "formats/json.h"
-#include "formats/temp_folder.h"
 #include "formats/weights.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {
