@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -15,21 +16,27 @@
 namespace octavo {
 
 enum class Pooling : uint8_t { mean, cls, last_token };
+std::string_view pooling_name(Pooling pooling);
 
 struct ModelDir {
   std::filesystem::path folder;
-  std::filesystem::path model_file;  // the ONNX file to run; empty when the folder has none
+  std::filesystem::path model_file;      // the ONNX file to run; empty when the folder has none
+  std::filesystem::path tokenizer_file;  // tokenizer.json, there or not
   Pooling pooling = Pooling::mean;
   bool normalize = true;
+  // Whether the tokens of a prompt take part in mean pooling; false in instructor-style models.
+  bool include_prompt = true;
   size_t max_length = 512;                     // tokens, special ones included
+  size_t positions = 0;                        // most tokens the model can take; 0: not known
   std::map<std::string, std::string> prompts;  // name -> prefix
   std::string default_prompt_name;             // "" when there is none
   std::vector<std::string> warnings;           // what was guessed and why
 };
 
 // model_file: a path, or a name inside the folder; empty picks model.int8.onnx, model.onnx,
-// onnx/model.onnx, in this order. A missing model file is no error here. Errors: not_found,
-// invalid_input.
+// onnx/model.onnx, in this order; that the folder has none of them is no error here. Errors:
+// not_found (the folder, or the named model file), invalid_input (naming the file and key),
+// unsupported (a pooling or module we do not have, by name).
 Result<ModelDir> read_model_dir(const std::filesystem::path& folder,
                                 const std::string& model_file = "");
 
