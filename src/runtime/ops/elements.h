@@ -25,11 +25,20 @@ struct BF16 {
   explicit operator float() const { return bf16_to_f32(bits); }
 };
 
+// A byte that is false when zero: a file may hold any byte, which a real bool must not.
+struct Bool {
+  uint8_t bits = 0;
+  Bool() = default;
+  explicit Bool(bool v) : bits(v ? 1 : 0) {}
+  explicit operator bool() const { return bits != 0; }
+};
+
 template <class T>
 inline constexpr bool kIsHalf = std::is_same_v<T, F16> || std::is_same_v<T, BF16>;
 // The type arithmetic on T is done in.
 template <class T>
-using Compute = std::conditional_t<kIsHalf<T>, float, T>;
+using Compute =
+    std::conditional_t<kIsHalf<T>, float, std::conditional_t<std::is_same_v<T, Bool>, bool, T>>;
 template <class T>
 inline constexpr bool kIsFloat = kIsHalf<T> || std::is_floating_point_v<T>;
 template <class T>
@@ -41,6 +50,8 @@ constexpr DType element_dtype() {
     return DType::f16;
   } else if constexpr (std::is_same_v<T, BF16>) {
     return DType::bf16;
+  } else if constexpr (std::is_same_v<T, Bool>) {
+    return DType::boolean;
   } else {
     return dtype_of<T>();
   }
@@ -64,7 +75,7 @@ using SignedNumbers = Types<float, double, F16, BF16, int8_t, int16_t, int32_t, 
 using Numbers = Types<float, double, F16, BF16, int8_t, int16_t, int32_t, int64_t, uint8_t,
                       uint16_t, uint32_t, uint64_t>;
 using NumbersAndBool = Types<float, double, F16, BF16, int8_t, int16_t, int32_t, int64_t, uint8_t,
-                             uint16_t, uint32_t, uint64_t, bool>;
+                             uint16_t, uint32_t, uint64_t, Bool>;
 
 inline Error unsupported_dtype(DType dtype) {
   return Error{Code::unsupported, "does not take " + std::string(dtype_name(dtype)) + " here"};
