@@ -56,7 +56,9 @@ void pack_columns(size_t k, size_t columns, const float* b, size_t column_stride
 void pack_rows(size_t k, size_t columns, const float* b, size_t row_stride, size_t column_stride,
                float* panel) {
   for (size_t p = 0; p < k; ++p, panel += kPanelF32, b += row_stride) {
-    if (column_stride == 1) {
+    if (column_stride == 1 && columns == kPanelF32) {
+      std::memcpy(panel, b, kPanelF32 * sizeof(float));
+    } else if (column_stride == 1) {
       std::memcpy(panel, b, columns * sizeof(float));
     } else {
       for (size_t j = 0; j < columns; ++j) panel[j] = b[j * column_stride];

@@ -10,7 +10,7 @@
 
 #include "kernels/guarded.h"
 #include "kernels/random.h"
-#include "kernels/select.h"
+#include "kernels/tables.h"
 
 namespace octavo::kernels {
 namespace {
@@ -82,13 +82,13 @@ TEST(GemmF32, EveryIsaGivesTheBytesOfRef) {
         const Problem problem(m, n, k, (m + n + k) % 3);
         for (const bool with_bias : {false, true}) {
           const auto want = problem.run(kRef, with_bias);
-          for (const Table* table : runnable()) {
+          for (const Table* table : test::tables()) {
             ASSERT_TRUE(same_bytes(want, problem.run(*table, with_bias)))
                 << table->name << " m " << m << " n " << n << " k " << k;
           }
         }
         const auto want = problem.run(kRef, false);
-        for (const Table* table : runnable()) {
+        for (const Table* table : test::tables()) {
           auto c = problem.empty();
           table->gemm_f32_unpacked(m, n, k, problem.a.data(), problem.lda, problem.b.data(),
                                    problem.ldb, c.data(), problem.ldc);
@@ -104,7 +104,7 @@ TEST(GemmF32, EveryIsaGivesTheBytesOfRef) {
 TEST(GemmF32, ColumnsMayBeSplit) {
   const Problem problem(9, 150, 40);
   const auto want = problem.run(kRef, true);
-  for (const Table* table : runnable()) {
+  for (const Table* table : test::tables()) {
     auto c = problem.empty();
     table->gemm_f32(problem.m, 64, 128, problem.k, problem.a.data(), problem.lda,
                     problem.packed.data(), problem.bias.data(), c.data(), problem.ldc);
@@ -120,7 +120,7 @@ TEST(GemmF32, ColumnsMayBeSplit) {
 
 TEST(GemmF32, ARowDoesNotDependOnItsNeighbours) {
   const Problem problem(200, 70, 33);
-  for (const Table* table : runnable()) {
+  for (const Table* table : test::tables()) {
     const auto whole = problem.run(*table, true);
     for (size_t m = 1; m <= problem.m; ++m) {
       Guarded<float> c((m - 1) * problem.ldc + problem.n);
@@ -135,7 +135,7 @@ TEST(GemmF32, ZerosGiveTheBiasAndNaNStaysInItsRow) {
   Problem problem(13, 40, 20);
   problem.a.fill(0);
   problem.a[5 * problem.lda + 7] = std::nanf("");
-  for (const Table* table : runnable()) {
+  for (const Table* table : test::tables()) {
     const auto c = problem.run(*table, true);
     for (size_t i = 0; i < problem.m; ++i) {
       for (size_t j = 0; j < problem.n; ++j) {

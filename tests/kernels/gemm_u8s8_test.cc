@@ -7,7 +7,7 @@
 
 #include "kernels/guarded.h"
 #include "kernels/random.h"
-#include "kernels/select.h"
+#include "kernels/tables.h"
 
 namespace octavo::kernels {
 namespace {
@@ -61,7 +61,7 @@ struct Problem {
   }
   void expect_exact(size_t zero_stride) const {
     const auto want = exact(zero_stride);
-    for (const Table* table : runnable()) {
+    for (const Table* table : test::tables()) {
       ASSERT_TRUE(test::same_bytes(want, run(*table, zero_stride)))
           << table->name << " m " << m << " n " << n << " k " << k;
     }
@@ -101,7 +101,7 @@ TEST(GemmU8S8, NeverSaturates) {
     problem.b.fill(static_cast<int8_t>(b));
     problem.pack();
     problem.expect_exact(0);
-    EXPECT_EQ(problem.run(*runnable().back(), 0)[0], 255 * b * 3072);
+    EXPECT_EQ(problem.run(*test::tables().back(), 0)[0], 255 * b * 3072);
   }
 }
 
@@ -123,7 +123,7 @@ TEST(GemmU8S8, ARowOfItsZeroPointGivesZeros) {
   problem.a.fill(128);
   problem.zero.fill(128);
   problem.pack();
-  for (const Table* table : runnable()) {
+  for (const Table* table : test::tables()) {
     const auto c = problem.run(*table, 0);
     for (size_t i = 0; i < c.size(); ++i) EXPECT_EQ(c[i], 0) << table->name;
   }
@@ -133,7 +133,7 @@ TEST(GemmU8S8, ColumnsMayBeSplit) {
   Problem problem(7, 200, 50);
   problem.pack();
   const auto want = problem.run(kRef, 1);
-  for (const Table* table : runnable()) {
+  for (const Table* table : test::tables()) {
     Guarded<int32_t> c(want.size());
     c.fill(-777);
     for (const auto& [from, to] : {std::pair<size_t, size_t>{64, 128}, {128, 200}, {0, 64}}) {

@@ -72,21 +72,34 @@ void tile_f32(const TileF32& t) {
   }
 }
 
-template <bool kWhole>
 void rows_f32(size_t rows, const TileF32& t) {
   switch (rows) {
     case 1:
-      return tile_f32<1, 2, kWhole>(t);
+      return tile_f32<1, 2, true>(t);
     case 2:
-      return tile_f32<2, 2, kWhole>(t);
+      return tile_f32<2, 2, true>(t);
     case 3:
-      return tile_f32<3, 2, kWhole>(t);
+      return tile_f32<3, 2, true>(t);
     case 4:
-      return tile_f32<4, 2, kWhole>(t);
+      return tile_f32<4, 2, true>(t);
     case 5:
-      return tile_f32<5, 2, kWhole>(t);
+      return tile_f32<5, 2, true>(t);
     default:
-      return tile_f32<6, 2, kWhole>(t);
+      return tile_f32<6, 2, true>(t);
+  }
+}
+
+// Fewer than 16 columns: the masks take two registers, which leaves four rows.
+void last_rows_f32(size_t rows, const TileF32& t) {
+  switch (rows) {
+    case 1:
+      return tile_f32<1, 2, false>(t);
+    case 2:
+      return tile_f32<2, 2, false>(t);
+    case 3:
+      return tile_f32<3, 2, false>(t);
+    default:
+      return tile_f32<4, 2, false>(t);
   }
 }
 
@@ -96,16 +109,17 @@ void panel_f32(size_t m, size_t columns, TileF32 t) {
   if ((m == 1 || m == 2) && columns == kPanelF32) {  // the whole width at once, for the same reason
     return m == 1 ? tile_f32<1, 4, true>(t) : tile_f32<2, 4, true>(t);
   }
-  const size_t tiles = (m + 5) / 6;
   const float* const a = t.a;
   float* const c = t.c;
   for (size_t j = 0; j < columns; j += 16) {
     t.columns = columns - j;
     t.a = a;
     t.c = c + j;
+    const bool whole = t.columns >= 16;
+    const size_t tiles = whole ? (m + 5) / 6 : (m + 3) / 4;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t rows = m * (i + 1) / tiles - m * i / tiles;
-      t.columns >= 16 ? rows_f32<true>(rows, t) : rows_f32<false>(rows, t);
+      whole ? rows_f32(rows, t) : last_rows_f32(rows, t);
       t.a += rows * t.lda;
       t.c += rows * t.ldc;
     }
