@@ -41,6 +41,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+void add_embed(CLI::App& app, Context& context);
+
 std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 

@@ -14,7 +14,7 @@ namespace {
 using octavo::cli::Context;
 
 // In the order of the recipe.
-void add_commands([[maybe_unused]] CLI::App& app, [[maybe_unused]] Context& context) {}
+void add_commands(CLI::App& app, Context& context) { octavo::cli::add_embed(app, context); }
 
 // One argument as a shell would need it.
 std::string quoted(const std::string& argument) {

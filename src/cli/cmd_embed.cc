@@ -1,0 +1,187 @@
+// octavo embed: texts in, vectors out, a chunk at a time.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/embed_output.h"
+#include "cli/text_input.h"
+#include "octavo/embedder.h"
+
+namespace octavo::cli {
+
+namespace {
+
+// Enough texts of a chunk that many share a length (and so a run), few enough that their vectors
+// stay small: 4,096 x 1,024 floats are 16 MB.
+constexpr size_t kChunkTexts = 4096;
+constexpr size_t kChunkBytes = size_t{16} << 20;
+constexpr size_t kReported = 5;
+
+struct Options {
+  std::string folder;
+  std::vector<std::string> texts;
+  std::string input;
+  std::string output;
+  std::string format;
+  bool json = false;
+  bool no_normalize = false;
+  EmbedderOptions open;
+  EmbedOptions embed;
+};
+
+// Counts the texts that were cut and remembers the first few.
+class Truncations {
+ public:
+  void add(std::span<const Record> records, const Embeddings& embeddings, bool lines) {
+    texts_ += records.size();
+    count_ += embeddings.truncated.size();
+    for (const auto& cut : embeddings.truncated) {
+      if (first_.size() == kReported) break;
+      first_.push_back((lines ? "line " : "text ") + std::to_string(records[cut.text].line) + " (" +
+                       std::to_string(cut.full_length) + " tokens, " + std::to_string(cut.kept) +
+                       " used)");
+    }
+  }
+  void report() const {
+    if (count_ == 0) return;
+    std::string list;
+    for (const auto& text : first_) list += (list.empty() ? "" : ", ") + text;
+    std::fprintf(stderr,
+                 "octavo: warning: %zu of %zu texts were longer than the maximum length and were "
+                 "cut: %s%s\n",
+                 count_, texts_, list.c_str(), count_ > first_.size() ? ", ..." : "");
+  }
+
+ private:
+  size_t texts_ = 0;
+  size_t count_ = 0;
+  std::vector<std::string> first_;
+};
+
+Result<EmbedFormat> choose_format(const Options& options) {
+  const std::string extension = std::filesystem::path(options.output).extension().string();
+  const bool to_stdout = options.output.empty() || options.output == "-";
+  std::string name = options.json ? "jsonl" : options.format;
+  if (name.empty() && to_stdout) name = ::isatty(STDOUT_FILENO) != 0 ? "table" : "jsonl";
+  if (name.empty() && extension.size() > 1) name = extension.substr(1);
+  if (name == "table" || name == "txt") return EmbedFormat::table;
+  if (name == "jsonl" || name == "json" || name == "ndjson") return EmbedFormat::jsonl;
+  if ((name == "npy" || name == "safetensors") && to_stdout)
+    return Error{Code::invalid_input, "the format " + name + " needs --output FILE"};
+  if (name == "npy") return EmbedFormat::npy;
+  if (name == "safetensors") return EmbedFormat::safetensors;
+  return Error{Code::invalid_input, options.output +
+                                        ": the extension tells no format; use .jsonl, .npy or "
+                                        ".safetensors, or --format"};
+}
+
+Status run(const Options& options, const Context& context) {
+  OCTAVO_TRY(const EmbedFormat format, choose_format(options));
+  const bool from_arguments = !options.texts.empty();
+  std::optional<TextInput> input;
+  if (!from_arguments) {
+    OCTAVO_TRY(input, TextInput::open(options.input.empty() ? "-" : options.input));
+  }
+  OCTAVO_TRY(const Embedder embedder, Embedder::open(options.folder, options.open));
+  for (const std::string& warning : embedder.warnings())
+    std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
+
+  const size_t width = options.embed.dimensions == 0 ? embedder.width() : options.embed.dimensions;
+  std::unique_ptr<EmbedOutput> output;
+  const Progress progress = context.progress();
+  Truncations truncations;
+  uint64_t done = 0;
+  for (bool last = false; !last;) {
+    std::vector<Record> records;
+    if (from_arguments) {
+      for (size_t i = 0; i < options.texts.size(); ++i)
+        records.push_back({options.texts[i], "", i + 1});
+      last = true;
+    } else {
+      OCTAVO_TRY(records, input->read(kChunkTexts, kChunkBytes));
+      last = records.empty();
+    }
+    std::vector<std::string> texts;
+    for (const Record& record : records) texts.push_back(record.text);
+    auto embeddings = embedder.embed(texts, options.embed);
+    if (!embeddings) {
+      if (done == 0) return std::move(embeddings).error();
+      return std::move(embeddings).error().within("after " + std::to_string(done) + " texts");
+    }
+    // Opened late: an option that the model refuses leaves no trace.
+    if (!output) {
+      OCTAVO_TRY(output, open_embed_output(format, options.output, width));
+    }
+    OCTAVO_CHECK(output->write(records, *embeddings));
+    truncations.add(records, *embeddings, !from_arguments);
+    done += records.size();
+    if (progress && input && input->bytes_total() != 0)
+      progress("embed", input->bytes_read(), input->bytes_total());
+  }
+  OCTAVO_CHECK(output->finish());
+  truncations.report();
+  return Done{};
+}
+
+}  // namespace
+
+void add_embed(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "embed",
+      "Embed texts with a model folder: on a terminal a table with the cosine of each pair, in a "
+      "pipe JSON Lines.\nPooling, normalisation, prompts and maximum length come from the model's "
+      "files; what had to be guessed is said.");
+  command->add_option("dir", options->folder, "Folder with an ONNX model and its tokenizer")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("texts", options->texts, "Texts; none: --input, or standard input")
+      ->type_name("TEXT");
+  command
+      ->add_option(
+          "--input", options->input,
+          "One text a line, or JSON Lines {\"text\": ..., \"id\": ...}; - is standard input")
+      ->type_name("FILE");
+  command
+      ->add_option("--output", options->output,
+                   "Write here, whole or not at all: .jsonl, .npy or .safetensors")
+      ->type_name("FILE");
+  command->add_option("--format", options->format, "Whatever the extension or terminal suggests")
+      ->check(CLI::IsMember({"table", "jsonl", "npy", "safetensors"}));
+  command->add_flag("--json", options->json, "The same as --format jsonl");
+  command
+      ->add_option("--prompt-name", options->embed.prompt_name,
+                   "Prompt of config_sentence_transformers.json to put before each text")
+      ->type_name("NAME");
+  command->add_option("--max-length", options->embed.max_length, "Cut texts to so many tokens")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command
+      ->add_option("--dimensions", options->embed.dimensions,
+                   "Keep the first N numbers (Matryoshka) and normalise again")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command->add_flag("--no-normalize", options->no_normalize,
+                    "Leave the vectors' lengths as they are");
+  command
+      ->add_option("--model-file", options->open.model_file,
+                   "ONNX file in DIR, or a path; else model.int8.onnx, model.onnx, onnx/model.onnx")
+      ->type_name("FILE");
+  command->add_option("--threads", options->open.threads, "Threads; else one a usable CPU")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command->callback([options, command, &context] {
+    if (!options->texts.empty() && !options->input.empty())
+      throw CLI::ValidationError("embed", "give texts or --input, not both");
+    if (options->texts.empty() && options->input.empty() && ::isatty(STDIN_FILENO) != 0)
+      throw CLI::ValidationError("embed", "no texts: give some, or --input FILE");
+    if (options->no_normalize) options->embed.normalize = false;
+    if (const Status status = run(*options, context); !status) context.fail(status.error());
+  });
+}
+
+}  // namespace octavo::cli
