@@ -14,6 +14,7 @@ Result<Snapshot> open_snapshot(const fs::path& source) {
                                       ": there is no such folder or file; give a Hugging Face "
                                       "snapshot folder or a *.gguf file"};
   if (kind == fs::file_type::directory) return open_snapshot_folder(source);
+  if (source.extension() == ".gguf") return open_snapshot_gguf(source);
   if (source.extension() == ".safetensors" || source.filename() == "config.json")
     return Error{Code::invalid_input,
                  source.string() + ": is one file of a snapshot; give the folder it is in"};
