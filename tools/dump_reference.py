@@ -53,10 +53,13 @@ def load(source):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
+    import gguf_reference
+
     where = {"pretrained_model_name_or_path": source}
     if source.suffix == ".gguf":
         where = {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
+    # Of a GGUF transformers makes another tokenizer than the model was trained with.
+    tokenizer = gguf_reference.published(source) if "gguf_file" in where else AutoTokenizer.from_pretrained(**where)
     model = AutoModel.from_pretrained(**where, dtype=torch.float32, attn_implementation="eager").eval()
     return tokenizer, model
 
