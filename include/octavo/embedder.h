@@ -18,15 +18,15 @@
 namespace octavo {
 
 struct EmbedderOptions {
-  std::string model_file;  // name inside the folder, or a path; empty: the best there is
-  int threads = 0;         // 0: all that this process may use
+  std::string model_file = {};  // name inside the folder, or a path; empty: the best there is
+  int threads = 0;              // 0: all that this process may use
 };
 
 struct EmbedOptions {
-  std::string prompt_name;  // "" means the model's default prompt, if it has one
-  size_t max_length = 0;    // tokens; 0 means the model's own limit
-  size_t dimensions = 0;    // Matryoshka: keep the first so many and normalise again; 0 means all
-  std::optional<bool> normalize;  // nullopt: as the model says
+  std::string prompt_name = {};  // "" means the model's default prompt, if it has one
+  size_t max_length = 0;         // tokens; 0 means the model's own limit
+  size_t dimensions = 0;  // Matryoshka: keep the first so many and normalise again; 0 means all
+  std::optional<bool> normalize = {};  // nullopt: as the model says
 };
 
 struct Embeddings {

@@ -1,6 +1,6 @@
 #include "embed/model_dir.h"
 
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {
