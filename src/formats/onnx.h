@@ -31,9 +31,10 @@ Result<Model> parse_onnx(std::span<const std::byte> bytes, const std::filesystem
 
 struct OnnxWriteOptions {
   bool external_data = false;  // forced on when the model would pass protobuf's 2 GB
-  std::string location;        // name of the sidecar beside the model; empty: "<file name>.data"
+  std::string location = {};   // name of the sidecar beside the model; empty: "<file name>.data"
   size_t threshold = 1024;     // smaller initializers stay in the model file
   size_t alignment = 64;       // of each tensor's offset in the sidecar
+  uint64_t inline_limit = 0x7fffffff;  // bytes that protobuf can hold; tests lower it
 };
 
 // Writes the model, and with external_data its sidecar: both appear together and whole, or neither.

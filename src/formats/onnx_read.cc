@@ -8,6 +8,7 @@
 #include "formats/onnx.h"
 #include "formats/onnx_parse.h"
 #include "formats/onnx_proto.h"
+#include "formats/onnx_scales.h"
 #include "formats/onnx_tensor.h"
 
 namespace octavo {
@@ -304,6 +305,7 @@ Result<Model> Reader::model(onnx::ModelProto& proto) {
   proto.clear_functions();
   out.opaque = leftover(proto);
   OCTAVO_CHECK(check(out));
+  OCTAVO_CHECK(check_scales(out.graph));
   return out;
 }
 

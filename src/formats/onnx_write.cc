@@ -6,7 +6,6 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +23,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kProtobufLimit = std::numeric_limits<int32_t>::max();
 // Small enough that the pages of a mapped source never add up, large enough to be free.
 constexpr size_t kPiece = size_t{8} << 20;
 
@@ -115,10 +113,10 @@ class Writer {
       if (is_message(i)) as_messages += bound;
       all += bound;
     }
-    external_ = options_.external_data || fixed + all > kProtobufLimit;
+    external_ = options_.external_data || fixed + all > options_.inline_limit;
     // typed_fields is a wish; 2 GB of float_data cannot be granted.
-    spill_typed_ = fixed + as_messages > kProtobufLimit;
-    if (fixed > kProtobufLimit)
+    spill_typed_ = fixed + as_messages > options_.inline_limit;
+    if (fixed > options_.inline_limit)
       return Error{Code::unsupported, "the nodes alone (tensors inside attributes) take " +
                                           std::to_string(fixed) +
                                           " bytes, more than protobuf's 2 GB"};
@@ -221,7 +219,7 @@ class Writer {
       length += field_head(kGraphInitializer, own).size() + own;
     }
     const uint64_t whole = head.ByteSizeLong() + rest_.ByteSizeLong() + length + 16;
-    if (whole > kProtobufLimit)
+    if (whole > options_.inline_limit)
       return Error{Code::unsupported, "the model without its sidecar takes " +
                                           std::to_string(whole) +
                                           " bytes, more than protobuf's 2 GB"};

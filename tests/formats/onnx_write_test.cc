@@ -1,0 +1,198 @@
+// What a reader of the folder can see while, and after, a model is written.
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "formats/onnx_model.h"
+#include "formats/temp_folder.h"
+
+namespace octavo {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OnnxWriteTest : public TempFolder {
+ protected:
+  size_t entries() const {
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  // x -> Identity -> y with `count` float initializers of `elements` each, all of value `value`.
+  static Model model_of(int count, int64_t elements, float value,
+                        std::vector<std::string>* computed = nullptr) {
+    Model model;
+    model.opset_imports[""] = 17;
+    model.graph.name = "g";
+    model.graph.inputs = {{"x", DType::f32, std::vector<Dim>{1}, {}}};
+    model.graph.outputs = {{"y", DType::f32, std::vector<Dim>{1}, {}}};
+    model.graph.nodes = {{"id", "Identity", "", {"x"}, {"y"}, {}, {}}};
+    for (int i = 0; i < count; ++i) {
+      const std::string name = "w" + std::to_string(i);
+      model.graph.initializers.emplace_back(
+          name, DType::f32, Shape{elements}, [=]() -> Result<Tensor> {
+            if (computed != nullptr) computed->push_back(name);
+            OCTAVO_TRY(Tensor t, Tensor::make(DType::f32, {elements}));
+            std::fill_n(t.mutable_data<float>(), elements, value);
+            return t;
+          });
+    }
+    return model;
+  }
+  void expect_whole(const fs::path& file, float value) const {
+    const auto model = read_onnx(file);
+    ASSERT_TRUE(model) << model.error().message;
+    for (const auto& i : model->graph.initializers) {
+      const auto tensor = i.tensor();
+      ASSERT_TRUE(tensor);
+      EXPECT_TRUE(std::ranges::all_of(tensor->values<float>(), [&](float x) { return x == value; }))
+          << i.name();
+    }
+  }
+};
+
+constexpr OnnxWriteOptions kExternal = {.external_data = true};
+
+TEST_F(OnnxWriteTest, ComputesEachInitializerOnceAndInOrder) {
+  for (const bool external : {false, true}) {
+    std::vector<std::string> computed;
+    std::vector<uint64_t> seen;
+    OnnxWriteOptions options;
+    options.external_data = external;
+    ASSERT_TRUE(write_onnx(model_of(3, 1000, 1, &computed), folder_ / "m.onnx", options,
+                           [&](std::string_view stage, uint64_t done, uint64_t total) {
+                             EXPECT_EQ(stage, "write");
+                             EXPECT_EQ(total, 12000U);
+                             if (seen.empty() || done != seen.back()) seen.push_back(done);
+                           }));
+    EXPECT_EQ(computed, (std::vector<std::string>{"w0", "w1", "w2"}));
+    EXPECT_EQ(seen.back(), 12000U);
+    EXPECT_TRUE(std::ranges::is_sorted(seen));
+    expect_whole(folder_ / "m.onnx", 1);
+    fs::remove(folder_ / "m.onnx.data");
+  }
+}
+
+TEST_F(OnnxWriteTest, TheSidecarIsReplacedNotAppendedTo) {
+  put("m.onnx.data", std::string(100000, 'z'));
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE(write_onnx(model_of(1, 1000, 2), folder_ / "m.onnx", kExternal));
+  EXPECT_EQ(fs::file_size(folder_ / "m.onnx.data"), 4000U);
+  EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(OnnxWriteTest, TheSameModelGivesTheSameBytes) {
+  ASSERT_TRUE(write_onnx(model_of(3, 1000, 2), folder_ / "a.onnx",
+                         {.external_data = true, .location = "w"}));
+  const std::string model = read(folder_ / "a.onnx");
+  ASSERT_TRUE(write_onnx(model_of(3, 1000, 2), folder_ / "b.onnx",
+                         {.external_data = true, .location = "w"}));
+  EXPECT_EQ(read(folder_ / "b.onnx"), model);
+}
+
+TEST_F(OnnxWriteTest, ExternalDataIsForcedOnAtTheLimit) {
+  OnnxWriteOptions options;
+  options.inline_limit = 20000;
+  ASSERT_TRUE(write_onnx(model_of(4, 1000, 3), folder_ / "small.onnx", options));
+  EXPECT_FALSE(fs::exists(folder_ / "small.onnx.data"));
+  ASSERT_TRUE(write_onnx(model_of(5, 1000, 3), folder_ / "large.onnx", options));
+  EXPECT_EQ(fs::file_size(folder_ / "large.onnx.data"), 5U * 4032 - 32);
+  expect_whole(folder_ / "large.onnx", 3);
+  // typed_fields asks for the model file, but cannot have what does not fit.
+  Model typed = model_of(5, 1000, 4);
+  for (auto& i : typed.graph.initializers) i.storage = Initializer::Storage::typed_fields;
+  ASSERT_TRUE(write_onnx(typed, folder_ / "typed.onnx", options));
+  EXPECT_TRUE(fs::exists(folder_ / "typed.onnx.data"));
+  expect_whole(folder_ / "typed.onnx", 4);
+}
+
+TEST_F(OnnxWriteTest, SidecarNamesAreChecked) {
+  for (const char* name : {"../x", "/tmp/x", "a/b", "m.onnx", ".", "a\\b"}) {
+    SCOPED_TRACE(name);
+    const auto written = write_onnx(model_of(1, 1000, 1), folder_ / "m.onnx",
+                                    {.external_data = true, .location = name});
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code, Code::invalid_input);
+  }
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(OnnxWriteTest, AnInitializerThatFailsLeavesTheOldFilesAlone) {
+  ASSERT_TRUE(write_onnx(model_of(2, 1000, 1), folder_ / "m.onnx", kExternal));
+  Model bad = model_of(2, 1000, 2);
+  bad.graph.initializers.emplace_back("broken", DType::f32, Shape{1000}, []() -> Result<Tensor> {
+    return Error{Code::io, "the disk went away"};
+  });
+  for (const bool external : {false, true}) {
+    const auto written = write_onnx(bad, folder_ / "m.onnx", {.external_data = external});
+    expect_error(written, Code::io, {"m.onnx", "broken", "the disk went away"});
+    expect_whole(folder_ / "m.onnx", 1);
+    EXPECT_EQ(entries(), 2U);
+  }
+}
+
+// The child is killed while it computes initializer `victim`; the old pair must be whole.
+TEST_F(OnnxWriteTest, AKilledWriterLosesNothing) {
+  ASSERT_TRUE(write_onnx(model_of(4, 100000, 1), folder_ / "m.onnx", kExternal));
+  for (const int victim : {0, 2, 3}) {
+    for (const bool external : {false, true}) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        Model model = model_of(4, 100000, 2);
+        model.graph.initializers[static_cast<size_t>(victim)] =
+            Initializer("killer", DType::f32, {1000000}, []() -> Result<Tensor> {
+              ::raise(SIGKILL);
+              return Tensor();
+            });
+        (void)write_onnx(model, folder_ / "m.onnx", {.external_data = external});
+        ::_exit(0);
+      }
+      int state = 0;
+      ASSERT_EQ(::waitpid(child, &state, 0), child);
+      ASSERT_TRUE(WIFSIGNALED(state));
+      expect_whole(folder_ / "m.onnx", 1);
+    }
+  }
+  // The next writer clears up what the dead left.
+  EXPECT_GT(entries(), 2U);
+  ASSERT_TRUE(write_onnx(model_of(4, 100000, 3), folder_ / "m.onnx", kExternal));
+  EXPECT_EQ(entries(), 2U);
+  expect_whole(folder_ / "m.onnx", 3);
+}
+
+TEST_F(OnnxWriteTest, AFullDiskLosesNothingAndNamesTheFile) {
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 1), folder_ / "m.onnx", kExternal));
+  for (const bool external : {false, true}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit limit{1 << 20, 1 << 20};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      const auto written =
+          write_onnx(model_of(2, 1000000, 2), folder_ / "m.onnx", {.external_data = external});
+      ::_exit(!written && written.error().code == Code::io &&
+                      written.error().message.find("m.onnx") != std::string::npos
+                  ? 0
+                  : 1);
+    }
+    int state = 0;
+    ASSERT_EQ(::waitpid(child, &state, 0), child);
+    EXPECT_EQ(state, 0);
+    EXPECT_EQ(entries(), 2U);
+    expect_whole(folder_ / "m.onnx", 1);
+  }
+}
+
+TEST_F(OnnxWriteTest, AReaderWhoStillHasTheOldModelKeepsIt) {
+  ASSERT_TRUE(write_onnx(model_of(1, 100000, 1), folder_ / "m.onnx", kExternal));
+  const auto old = read_onnx(folder_ / "m.onnx");
+  ASSERT_TRUE(old);
+  ASSERT_TRUE(write_onnx(model_of(1, 100000, 2), folder_ / "m.onnx", kExternal));
+  EXPECT_EQ(old->graph.initializers[0].tensor()->data<float>()[99999], 1.0F);
+}
+
+}  // namespace
+}  // namespace octavo
