@@ -46,4 +46,6 @@ void add_embed(CLI::App& app, Context& context);
 std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 
+void add_inspect(CLI::App& app, Context& context);
+
 }  // namespace octavo::cli

@@ -14,7 +14,10 @@ namespace {
 using octavo::cli::Context;
 
 // In the order of the recipe.
-void add_commands(CLI::App& app, Context& context) { octavo::cli::add_embed(app, context); }
+void add_commands(CLI::App& app, Context& context) {
+  octavo::cli::add_embed(app, context);
+  octavo::cli::add_inspect(app, context);
+}
 
 // One argument as a shell would need it.
 std::string quoted(const std::string& argument) {

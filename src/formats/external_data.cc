@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -150,9 +151,9 @@ ExternalData ExternalData::in_folder(const fs::path& folder, const ExternalDataO
   return out;
 }
 
-Result<std::shared_ptr<const MappedFile>> ExternalData::map(const std::string& location) {
+Result<ExternalData::Sidecar*> ExternalData::map(const std::string& location) {
   OCTAVO_TRY(const std::string clean, clean_location(location));
-  if (const auto it = mapped_.find(clean); it != mapped_.end()) return it->second;
+  if (const auto it = sidecars_.find(clean); it != sidecars_.end()) return &it->second;
   const Walk walk = options_.by_component ? Walk::by_component : Walk::best;
   Error first{Code::not_found,
               "external data \"" + location + "\" cannot be looked up: no folder is known"};
@@ -178,27 +179,43 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::map(const std::string& l
                                             ": has more than one hard link, which strict mode "
                                             "refuses (it may be a file from elsewhere)"};
     OCTAVO_TRY(auto file, MappedFile::map(opened->fd(), name.string()));
-    mapped_.emplace(clean, file);
-    return file;
+    return &sidecars_.emplace(clean, Sidecar{name, std::move(file), {}}).first->second;
   }
   return first;
 }
 
 Result<ExternalData::Slice> ExternalData::slice(const ExternalLocation& where, uint64_t needed) {
-  OCTAVO_TRY(auto file, map(where.location));
+  OCTAVO_TRY(Sidecar * sidecar, map(where.location));
   const std::string place = "external data \"" + where.location + "\"";
   if (where.length && *where.length != needed)
     return Error{Code::invalid_input, place + ": length " + std::to_string(*where.length) +
                                           " does not fit the tensor, which takes " +
                                           std::to_string(needed) + " bytes"};
-  const uint64_t size = file->bytes().size();
+  const uint64_t size = sidecar->file->bytes().size();
   // offset + needed could wrap, size - offset cannot (CWE-190).
   if (where.offset > size || needed > size - where.offset)
     return Error{Code::invalid_input,
                  place + ": the tensor lies at byte " + std::to_string(where.offset) + ", " +
                      std::to_string(needed) + " bytes long, but the file has only " +
                      std::to_string(size) + " bytes (cut short, or of another model?)"};
-  return Slice{file->bytes().subspan(where.offset, needed), file};
+  sidecar->slices.emplace_back(where.offset, where.offset + needed);
+  return Slice{sidecar->file->bytes().subspan(where.offset, needed), sidecar->file};
+}
+
+std::vector<ExternalData::Use> ExternalData::uses() const {
+  std::vector<Use> out;
+  for (const auto& [clean, sidecar] : sidecars_) {
+    Use use{sidecar.path, sidecar.file->bytes().size(), 0, sidecar.slices.size()};
+    auto slices = sidecar.slices;
+    std::sort(slices.begin(), slices.end());
+    uint64_t reached = 0;
+    for (const auto& [begin, end] : slices) {
+      if (end > reached) use.used += end - std::max(begin, reached);
+      reached = std::max(reached, end);
+    }
+    out.push_back(std::move(use));
+  }
+  return out;
 }
 
 Result<ExternalData::Slice> ExternalData::slice_of_given_length(const ExternalLocation& where) {

@@ -60,12 +60,25 @@ class ExternalData {
   // For element types we do not know: `length` bytes, which must be given.
   Result<Slice> slice_of_given_length(const ExternalLocation& where);
 
+  struct Use {
+    std::filesystem::path path;
+    uint64_t size = 0;
+    uint64_t used = 0;  // bytes in some slice, overlaps counted once
+    uint64_t slices = 0;
+  };
+  std::vector<Use> uses() const;  // of every sidecar that was opened
+
  private:
-  Result<std::shared_ptr<const MappedFile>> map(const std::string& location);
+  struct Sidecar {
+    std::filesystem::path path;
+    std::shared_ptr<const MappedFile> file;
+    std::vector<std::pair<uint64_t, uint64_t>> slices;  // begin, end
+  };
+  Result<Sidecar*> map(const std::string& location);
 
   std::vector<std::filesystem::path> folders_;  // tried in this order
   ExternalDataOptions options_;
-  std::map<std::string, std::shared_ptr<const MappedFile>> mapped_;
+  std::map<std::string, Sidecar> sidecars_;
 };
 
 }  // namespace octavo

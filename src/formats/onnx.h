@@ -5,9 +5,11 @@
 // Spec: onnx/docs/IR.md, onnx/docs/ExternalData.md.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "base/result.h"
@@ -28,6 +30,22 @@ Result<Model> read_onnx(const std::filesystem::path& file, const OnnxReadOptions
 // The same for bytes in memory (they are copied out); external data is looked up in `folder`.
 Result<Model> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder,
                          const OnnxReadOptions& options = {});
+
+struct OnnxSidecar {
+  std::filesystem::path path;
+  uint64_t size = 0;
+  uint64_t used = 0;  // bytes that some tensor lies in; the rest is alignment, or left over
+  uint64_t tensors = 0;
+};
+
+struct OnnxFile {
+  Model model;
+  uint64_t size = 0;  // of the model file itself
+  std::vector<OnnxSidecar> sidecars;
+};
+
+// read_onnx() with what it saw on the way.
+Result<OnnxFile> open_onnx(const std::filesystem::path& file, const OnnxReadOptions& options = {});
 
 struct OnnxWriteOptions {
   bool external_data = false;  // forced on when the model would pass protobuf's 2 GB

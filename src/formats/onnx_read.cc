@@ -36,6 +36,7 @@ class Reader {
   explicit Reader(ExternalData external) : external_(std::move(external)) {}
 
   Result<Model> model(onnx::ModelProto& proto);
+  const ExternalData& external() const { return external_; }
 
  private:
   Result<Graph> graph(onnx::GraphProto& proto, int depth);
@@ -309,26 +310,33 @@ Result<Model> Reader::model(onnx::ModelProto& proto) {
   return out;
 }
 
-Result<Model> read(std::span<const std::byte> bytes, ExternalData external) {
-  OCTAVO_TRY(auto proto, parse_model_proto(bytes));
-  return Reader(std::move(external)).model(*proto);
-}
-
 }  // namespace
 
-Result<Model> read_onnx(const std::filesystem::path& file, const OnnxReadOptions& options) {
+Result<OnnxFile> open_onnx(const std::filesystem::path& file, const OnnxReadOptions& options) {
   OCTAVO_TRY(auto mapped, MappedFile::open(file));
+  OCTAVO_TRY(auto proto, parse_model_proto(mapped->bytes()).within(file.string()));
   ExternalDataOptions rules;
   rules.strict = options.strict;
-  Result<Model> model = read(mapped->bytes(), ExternalData::of_model(file, rules));
-  return std::move(model).within(file.string());
+  Reader reader(ExternalData::of_model(file, rules));
+  OnnxFile out;
+  OCTAVO_TRY(out.model, reader.model(*proto).within(file.string()));
+  out.size = mapped->bytes().size();
+  for (auto& use : reader.external().uses())
+    out.sidecars.push_back({std::move(use.path), use.size, use.used, use.slices});
+  return out;
+}
+
+Result<Model> read_onnx(const std::filesystem::path& file, const OnnxReadOptions& options) {
+  OCTAVO_TRY(OnnxFile opened, open_onnx(file, options));
+  return std::move(opened.model);
 }
 
 Result<Model> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder,
                          const OnnxReadOptions& options) {
+  OCTAVO_TRY(auto proto, parse_model_proto(bytes));
   ExternalDataOptions rules;
   rules.strict = options.strict;
-  return read(bytes, ExternalData::in_folder(folder, rules));
+  return Reader(ExternalData::in_folder(folder, rules)).model(*proto);
 }
 
 }  // namespace octavo

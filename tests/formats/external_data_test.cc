@@ -11,7 +11,7 @@
 
 #include "formats/onnx_model.h"
 #include "formats/open_beneath.h"
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

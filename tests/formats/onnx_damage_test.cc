@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "formats/onnx_model.h"
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

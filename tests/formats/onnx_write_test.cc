@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "formats/onnx_model.h"
-#include "formats/temp_folder.h"
+#include "temp_folder.h"
 
 namespace octavo {
 namespace {

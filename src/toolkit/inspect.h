@@ -1,0 +1,56 @@
+#pragma once
+// What is inside an ONNX file, as values: `octavo inspect` prints them. Reads the model file and
+// maps its sidecars; no weight is read.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace octavo {
+
+struct InspectReport {
+  struct Value {
+    std::string name;
+    std::string dtype;  // "float32"; empty when the file does not say
+    std::string shape;  // "[batch, sequence]", "?" for an unknown dimension; empty without a rank
+  };
+  struct Weights {
+    uint64_t tensors = 0, elements = 0, bytes = 0;
+  };
+  struct Weight {
+    std::string name, dtype, shape;
+    uint64_t bytes = 0;
+    bool in_sidecar = false;
+  };
+  struct Sidecar {
+    std::string path;
+    uint64_t size = 0, used = 0, tensors = 0;
+  };
+  struct Function {
+    std::string name;  // "ai.octavo.RMSNorm"
+    uint64_t nodes = 0, calls = 0;
+  };
+
+  uint64_t file_bytes = 0;
+  int64_t ir_version = 0;
+  std::string producer;
+  std::map<std::string, int64_t> opsets;  // "ai.onnx" is the standard domain
+  std::vector<Value> inputs, outputs;
+  uint64_t nodes = 0;                   // subgraphs included, function bodies not
+  std::map<std::string, uint64_t> ops;  // "MatMul", "com.microsoft.Attention" -> nodes
+  Weights weights;
+  std::map<std::string, Weights> weights_by_dtype;
+  std::vector<Weight> largest;  // at most `largest_weights`, by bytes, then by name
+  std::vector<Sidecar> sidecars;
+  std::vector<Function> functions;
+  std::vector<std::pair<std::string, std::string>> metadata;
+};
+
+Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights = 10);
+
+}  // namespace octavo

@@ -1,0 +1,92 @@
+"""octavo inspect against the onnx package, and the golden ONNX files against the script that made them."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from conftest import SOURCE
+
+GOLDEN = SOURCE / "tests" / "golden" / "onnx"
+
+
+def test_goldens_are_what_the_script_makes(tmp_path):
+    subprocess.run([sys.executable, SOURCE / "tools" / "make_onnx_goldens.py", tmp_path], check=True)
+    made = sorted(p.name for p in tmp_path.iterdir())
+    assert made == sorted(p.name for p in GOLDEN.iterdir())
+    for name in made:
+        assert (tmp_path / name).read_bytes() == (GOLDEN / name).read_bytes(), name
+
+
+def nodes(graph):
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from nodes(attribute.g)
+
+
+def test_reports_what_the_onnx_package_sees(octavo):
+    for name in ("encodings.onnx", "everything.onnx", "external.onnx"):
+        report = json.loads(octavo("inspect", GOLDEN / name, "--json").stdout)
+        model = onnx.load(GOLDEN / name)
+        ops = {}
+        for node in nodes(model.graph):
+            key = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            ops[key] = ops.get(key, 0) + 1
+        assert report["ops"] == ops
+        assert report["nodes"] == sum(ops.values())
+        assert [v["name"] for v in report["inputs"]] == [v.name for v in model.graph.input]
+        assert [v["name"] for v in report["outputs"]] == [v.name for v in model.graph.output]
+        assert report["opsets"] == {o.domain or "ai.onnx": o.version for o in model.opset_import}
+        assert report["metadata"] == {m.key: m.value for m in model.metadata_props}
+        assert report["file_bytes"] == (GOLDEN / name).stat().st_size
+        for kind, dtype in ((TensorProto.FLOAT, "float32"), (TensorProto.INT64, "int64"), (TensorProto.INT8, "int8")):
+            arrays = [numpy_helper.to_array(i) for g in graphs(model.graph) for i in g.initializer
+                      if i.data_type == kind]
+            got = report["weights_by_dtype"].get(dtype, {"tensors": 0, "elements": 0, "bytes": 0})
+            assert got == {"tensors": len(arrays), "elements": sum(a.size for a in arrays),
+                           "bytes": sum(a.nbytes for a in arrays)}
+
+
+def graphs(graph):
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from graphs(attribute.g)
+
+
+def test_sidecars_with_holes_and_sharing(octavo, tmp_path):
+    """Two tensors at the same bytes count once; what lies between and behind is unused."""
+    (tmp_path / "w.bin").write_bytes(bytes(1000))
+    tensors = []
+    for name, offset, size in (("a", 0, 100), ("b", 50, 100), ("c", 400, 100), ("a2", 0, 100)):
+        t = TensorProto(name=name, data_type=TensorProto.UINT8, dims=[size], data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", "w.bin"), ("offset", offset), ("length", size)):
+            entry = t.external_data.add()
+            entry.key, entry.value = key, str(value)
+        tensors.append(t)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", None, 3])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], tensors)
+    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
+    report = json.loads(octavo("inspect", tmp_path / "m.onnx", "--json", "--largest", 2).stdout)
+    assert report["sidecars"] == [{"path": str(tmp_path / "w.bin"), "bytes": 1000, "used": 250, "unused": 750,
+                                   "tensors": 4}]
+    assert report["inputs"] == [{"name": "x", "dtype": "float32", "shape": "[batch, ?, 3]"}]
+    assert report["outputs"] == [{"name": "y", "dtype": "float32", "shape": ""}]
+    assert [w["name"] for w in report["largest"]] == ["a", "a2"]
+    assert all(w["in_sidecar"] for w in report["largest"])
+    text = octavo("inspect", tmp_path / "m.onnx").stdout
+    assert "750 B" in text and "w.bin" in text
+
+
+def test_errors_are_named(octavo, tmp_path):
+    bad = octavo("inspect", tmp_path / "none.onnx", check=False)
+    assert bad.returncode == 3 and "none.onnx" in bad.stderr and not bad.stdout
+    (tmp_path / "broken.onnx").write_bytes((GOLDEN / "everything.onnx").read_bytes()[:-3])
+    bad = octavo("inspect", tmp_path / "broken.onnx", "--json", check=False)
+    assert bad.returncode == 3 and "broken.onnx" in bad.stderr and not bad.stdout
