@@ -295,15 +295,20 @@ const GgufArray* Gguf::array(std::string_view key) const {
 }
 
 Result<std::shared_ptr<const Gguf>> Gguf::open(const std::filesystem::path& path) {
+  OCTAVO_TRY(FileBytes file, FileBytes::open(path));
+  return parse(std::move(file), path.string());
+}
+
+Result<std::shared_ptr<const Gguf>> Gguf::parse(FileBytes file, const std::string& name) {
   auto gguf = std::make_shared<Gguf>();
-  gguf->name_ = path.string();
-  OCTAVO_TRY(gguf->file_, MappedFile::open(path));
-  OCTAVO_CHECK(gguf->parse().within(gguf->name_));
+  gguf->name_ = name;
+  gguf->file_ = std::move(file);
+  OCTAVO_CHECK(gguf->read().within(name));
   return std::shared_ptr<const Gguf>(std::move(gguf));
 }
 
-Status Gguf::parse() {
-  Cursor in(file_->bytes());
+Status Gguf::read() {
+  Cursor in(file_.bytes);
   OCTAVO_TRY(const uint32_t magic, in.read<uint32_t>());
   if (magic != kMagic) return invalid("is not a GGUF file");
   OCTAVO_TRY(const uint32_t version, in.read<uint32_t>());
@@ -350,15 +355,15 @@ Status Gguf::parse() {
              }));
 
   const uint64_t start = (in.position() + alignment - 1) / alignment * alignment;
-  const auto bytes = file_->bytes();
-  const auto data = start >= bytes.size() ? bytes.subspan(bytes.size()) : bytes.subspan(start);
+  const uint64_t end = file_.bytes.size();
+  const FileBytes data = start >= end ? file_.part(end, 0) : file_.part(start, end - start);
   for (size_t i = 0; i < entries_.size(); ++i) {
     const auto [offset, size] = ranges[i];
-    if (offset > data.size() || size > data.size() - offset)
+    if (offset > data.bytes.size() || size > data.bytes.size() - offset)
       return invalid("tensor " + quote(entries_[i].name) + ": " + std::to_string(size) +
                      " bytes at " + std::to_string(offset) + " of the data, which has " +
-                     std::to_string(data.size()) + "; the file is cut short or damaged");
-    places_[i].bytes = data.subspan(offset, size);
+                     std::to_string(data.bytes.size()) + "; the file is cut short or damaged");
+    places_[i].data = data.part(offset, size);
   }
   return Done{};
 }
@@ -381,18 +386,19 @@ Error Gguf::about(size_t index, Error error) const {
 
 Result<Tensor> Gguf::load(std::string_view name) const {
   OCTAVO_TRY(const size_t at, place_of(name));
-  const auto [type, bytes] = places_[at];
+  const auto& [type, data] = places_[at];
   const Shape& shape = entries_[at].shape;
   if (type == nullptr || (type->plain == DType::undefined && type->dequantize == nullptr))
     return about(
         at, {Code::unsupported, "is stored as " + entries_[at].stored_as +
                                     "; these can be read: " + std::string(readable_ggml_types())});
-  auto tensor = type->plain != DType::undefined ? tensor_as_f32(type->plain, shape, bytes, file_)
+  auto tensor = type->plain != DType::undefined ? tensor_as_f32(type->plain, shape, data)
                                                 : Tensor::make(DType::f32, shape);
   if (!tensor) return about(at, std::move(tensor).error());
   if (type->dequantize != nullptr) {
-    type->dequantize(bytes.data(), bytes.size() / type->bytes, tensor->mutable_data<float>());
-    drop_pages(bytes);
+    type->dequantize(data.bytes.data(), data.bytes.size() / type->bytes,
+                     tensor->mutable_data<float>());
+    data.drop();
   }
   if (auto finite = check_finite(tensor->values<float>()); !finite)
     return about(at, std::move(finite).error());
@@ -401,11 +407,11 @@ Result<Tensor> Gguf::load(std::string_view name) const {
 
 Result<Tensor> Gguf::load_as_stored(std::string_view name) const {
   OCTAVO_TRY(const size_t at, place_of(name));
-  const auto [type, bytes] = places_[at];
+  const auto& [type, data] = places_[at];
   if (type == nullptr || type->plain == DType::undefined)
     return about(at, {Code::unsupported,
                       "is stored as " + entries_[at].stored_as + ", which is no element type"});
-  auto tensor = tensor_as_stored(type->plain, entries_[at].shape, bytes, file_);
+  auto tensor = tensor_as_stored(type->plain, entries_[at].shape, data);
   if (!tensor) return about(at, std::move(tensor).error());
   return tensor;
 }

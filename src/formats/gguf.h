@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/mapped_file.h"
 #include "base/result.h"
+#include "formats/file_bytes.h"
 #include "formats/gguf_dequant.h"
 #include "formats/weights.h"
 
@@ -68,6 +68,8 @@ class Gguf final : public WeightSource {
  public:
   // Errors name the file: not_found, io, unsupported (version 1, big-endian), invalid_input.
   static Result<std::shared_ptr<const Gguf>> open(const std::filesystem::path& path);
+  // The same for bytes at hand; `name` is what messages call them.
+  static Result<std::shared_ptr<const Gguf>> parse(FileBytes file, const std::string& name);
 
   const std::vector<std::pair<std::string_view, GgufValue>>& metadata() const { return metadata_; }
   const GgufValue* value(std::string_view key) const;  // null when absent
@@ -86,14 +88,14 @@ class Gguf final : public WeightSource {
  private:
   struct Place {
     const GgmlType* type;  // null: a number we do not know
-    std::span<const std::byte> bytes;
+    FileBytes data;
   };
-  Status parse();
+  Status read();
   Result<size_t> place_of(std::string_view name) const;
   Error about(size_t index, Error error) const;
 
   std::string name_;
-  std::shared_ptr<const MappedFile> file_;
+  FileBytes file_;
   std::vector<std::pair<std::string_view, GgufValue>> metadata_;
   std::vector<uint32_t> keys_;  // indexes into metadata_ by key
   std::vector<WeightEntry> entries_;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/cursor.h"
-#include "base/mapped_file.h"
 #include "formats/json.h"
 #include "formats/npy_header.h"
 #include "formats/stored_tensor.h"
@@ -119,8 +118,8 @@ bool parse_header(std::string_view text, Header& header) {
   return seen == 7 && in.at_end();
 }
 
-Result<Tensor> parse_npy(const std::shared_ptr<const MappedFile>& mapped) {
-  Cursor cursor(mapped->bytes());
+Result<Tensor> parse_npy(const FileBytes& file) {
+  Cursor cursor(file.bytes);
   OCTAVO_TRY(const auto magic, cursor.text(6));
   if (magic != kMagic) return Error{Code::invalid_input, "is not an npy file"};
   OCTAVO_TRY(const auto major, cursor.read<uint8_t>());
@@ -147,7 +146,7 @@ Result<Tensor> parse_npy(const std::shared_ptr<const MappedFile>& mapped) {
     if (cursor.remaining() != 0)
       return Error{Code::invalid_input,
                    std::to_string(cursor.remaining()) + " bytes too many after the data"};
-    return tensor_as_stored(t.dtype, header.shape, bytes, mapped);
+    return tensor_as_stored(t.dtype, header.shape, {bytes, file.keeper, file.mapped});
   }
   return Error{Code::unsupported, "the element type " + quote(header.descr)};
 }
@@ -202,8 +201,8 @@ Status NpyWriter::commit() {
 }
 
 Result<Tensor> read_npy(const std::filesystem::path& file) {
-  OCTAVO_TRY(const auto mapped, MappedFile::open(file));
-  return parse_npy(mapped).within(file.string());
+  OCTAVO_TRY(const FileBytes bytes, FileBytes::open(file));
+  return parse_npy(bytes).within(file.string());
 }
 
 }  // namespace octavo

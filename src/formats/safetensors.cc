@@ -1,6 +1,8 @@
 // safetensors: u64 header length, a JSON header, then the tensors' bytes. Spec: the safetensors
 // README (Format). The rules checked here are those of its reference reader, in the same order.
 
+#include "formats/safetensors.h"
+
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -8,7 +10,7 @@
 #include <utility>
 
 #include "base/cursor.h"
-#include "base/mapped_file.h"
+#include "formats/file_bytes.h"
 #include "formats/json.h"
 #include "formats/safetensors_types.h"
 #include "formats/stored_tensor.h"
@@ -202,12 +204,12 @@ Status check_layout(Header& header, uint64_t data_size) {
 
 struct OpenFile {
   std::string name;
-  std::shared_ptr<const MappedFile> mapped;
-  std::span<const std::byte> data;
+  FileBytes whole;
+  FileBytes data;
 };
 
 Result<Header> read_header(OpenFile& file) {
-  Cursor cursor(file.mapped->bytes());
+  Cursor cursor(file.whole.bytes);
   OCTAVO_TRY(const auto length, cursor.read<uint64_t>().within("the header length"));
   if (length > kMaxHeader)
     return Error{Code::invalid_input,
@@ -219,18 +221,16 @@ Result<Header> read_header(OpenFile& file) {
                  "the header does not start with '{' (is this a safetensors file?)"};
   Header header;
   OCTAVO_CHECK(parse_json_into(text, "the header", header, kMaxHeader));
-  file.data = file.mapped->bytes().subspan(cursor.position());
-  OCTAVO_CHECK(check_layout(header, file.data.size()));
+  file.data = file.whole.part(cursor.position(), cursor.remaining());
+  OCTAVO_CHECK(check_layout(header, file.data.bytes.size()));
   return header;
 }
 
 class Safetensors final : public WeightSource {
  public:
   // Adds one file; its tensors must be new.
-  Status add(const fs::path& path) {
-    const std::string name = path.string();
-    OCTAVO_TRY(auto mapped, MappedFile::open(path));
-    OpenFile file{name, std::move(mapped), {}};
+  Status add(FileBytes whole, const std::string& name) {
+    OpenFile file{name, std::move(whole), {}};
     OCTAVO_TRY(Header header, read_header(file).within(name));
     for (size_t i = 0; i < header.entries.size(); ++i) {
       header.places[i].file = static_cast<uint32_t>(files_.size());
@@ -265,17 +265,14 @@ class Safetensors final : public WeightSource {
     return files_[places_[static_cast<size_t>(&entry - entries_.data())].file].name;
   }
   Result<Tensor> load(std::string_view name) const override {
-    return with(name,
-                [](DType dtype, const Shape& shape, auto bytes, auto keeper) -> Result<Tensor> {
-                  OCTAVO_TRY(Tensor t, tensor_as_f32(dtype, shape, bytes, std::move(keeper)));
-                  OCTAVO_CHECK(check_finite(t.values<float>()));
-                  return t;
-                });
+    return with(name, [](DType dtype, const Shape& shape, const FileBytes& data) -> Result<Tensor> {
+      OCTAVO_TRY(Tensor t, tensor_as_f32(dtype, shape, data));
+      OCTAVO_CHECK(check_finite(t.values<float>()));
+      return t;
+    });
   }
   Result<Tensor> load_as_stored(std::string_view name) const override {
-    return with(name, [](DType dtype, const Shape& shape, auto bytes, auto keeper) {
-      return tensor_as_stored(dtype, shape, bytes, std::move(keeper));
-    });
+    return with(name, tensor_as_stored);
   }
 
  private:
@@ -296,7 +293,7 @@ class Safetensors final : public WeightSource {
     if (place.type->dtype == DType::undefined)
       return Error{Code::unsupported, where + ": the element type " + entries_[at].stored_as};
     return make(place.type->dtype, entries_[at].shape,
-                file.data.subspan(place.begin, place.end - place.begin), file.mapped)
+                file.data.part(place.begin, place.end - place.begin))
         .within(where);
   }
 
@@ -327,11 +324,13 @@ Status add_shards(const fs::path& index_file, Safetensors& source) {
     shards.insert(name);
   }
   for (const std::string& name : shards) {
-    auto added = source.add(index_file.parent_path() / name);
-    if (!added && added.error().code == Code::not_found)
+    const fs::path path = index_file.parent_path() / name;
+    auto whole = FileBytes::open(path);
+    if (!whole && whole.error().code == Code::not_found)
       return Error{Code::not_found, index_file.string() + ": names the file " + quote(name) +
                                         ", which is not beside it; the download is not complete"};
-    OCTAVO_CHECK(std::move(added));
+    OCTAVO_TRY(FileBytes shard, std::move(whole));
+    OCTAVO_CHECK(source.add(std::move(shard), path.string()));
   }
   OCTAVO_CHECK(source.index());
   for (const auto& [tensor, shard] : document["weight_map"].items()) {
@@ -346,19 +345,26 @@ Status add_shards(const fs::path& index_file, Safetensors& source) {
 }  // namespace
 
 Result<std::shared_ptr<const WeightSource>> open_safetensors(const fs::path& file) {
-  auto source = std::make_shared<Safetensors>();
-  if (file.extension() == ".json") {
-    OCTAVO_CHECK(add_shards(file, *source));
-  } else {
-    OCTAVO_CHECK(source->add(file));
-    OCTAVO_CHECK(source->index());
+  if (file.extension() != ".json") {
+    OCTAVO_TRY(FileBytes whole, FileBytes::open(file));
+    return parse_safetensors(std::move(whole), file.string());
   }
+  auto source = std::make_shared<Safetensors>();
+  OCTAVO_CHECK(add_shards(file, *source));
+  return std::shared_ptr<const WeightSource>(std::move(source));
+}
+
+Result<std::shared_ptr<const WeightSource>> parse_safetensors(FileBytes file,
+                                                              const std::string& name) {
+  auto source = std::make_shared<Safetensors>();
+  OCTAVO_CHECK(source->add(std::move(file), name));
+  OCTAVO_CHECK(source->index());
   return std::shared_ptr<const WeightSource>(std::move(source));
 }
 
 Result<std::map<std::string, std::string>> safetensors_metadata(const fs::path& path) {
-  OCTAVO_TRY(auto mapped, MappedFile::open(path));
-  OpenFile file{path.string(), std::move(mapped), {}};
+  OCTAVO_TRY(FileBytes whole, FileBytes::open(path));
+  OpenFile file{path.string(), std::move(whole), {}};
   OCTAVO_TRY(Header header, read_header(file).within(path.string()));
   return std::move(header.metadata);
 }

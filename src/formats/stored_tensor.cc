@@ -73,24 +73,24 @@ bool convert_to_f32(DType dtype, std::span<const std::byte> bytes, std::span<flo
 
 }  // namespace
 
-Result<Tensor> tensor_as_stored(DType dtype, const Shape& shape, std::span<const std::byte> bytes,
-                                std::shared_ptr<const MappedFile> file) {
+Result<Tensor> tensor_as_stored(DType dtype, const Shape& shape, const FileBytes& data) {
   const size_t size = dtype_bits(dtype) / 8;
-  if (size <= 1 || reinterpret_cast<uintptr_t>(bytes.data()) % size == 0)
-    return Tensor::borrow(dtype, shape, bytes, std::move(file), true);
+  if (size <= 1 || reinterpret_cast<uintptr_t>(data.bytes.data()) % size == 0)
+    return Tensor::borrow(dtype, shape, data.bytes, data.keeper, data.mapped);
   OCTAVO_TRY(Tensor copy, Tensor::make(dtype, shape));
-  if (!bytes.empty()) std::memcpy(copy.mutable_bytes().data(), bytes.data(), bytes.size());
+  if (!data.bytes.empty())
+    std::memcpy(copy.mutable_bytes().data(), data.bytes.data(), data.bytes.size());
   return copy;
 }
 
-Result<Tensor> tensor_as_f32(DType dtype, const Shape& shape, std::span<const std::byte> bytes,
-                             std::shared_ptr<const MappedFile> file) {
-  if (dtype == DType::f32) return tensor_as_stored(dtype, shape, bytes, std::move(file));
+Result<Tensor> tensor_as_f32(DType dtype, const Shape& shape, const FileBytes& data) {
+  if (dtype == DType::f32) return tensor_as_stored(dtype, shape, data);
   OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, shape));
-  if (!convert_to_f32(dtype, bytes, {out.mutable_data<float>(), static_cast<size_t>(out.size())}))
+  if (!convert_to_f32(dtype, data.bytes,
+                      {out.mutable_data<float>(), static_cast<size_t>(out.size())}))
     return Error{Code::unsupported,
                  "the element type " + std::string(dtype_name(dtype)) + " as float32"};
-  drop_pages(bytes);  // converted once; a file is read tensor by tensor, not kept resident
+  data.drop();  // converted once; a file is read tensor by tensor, not kept resident
   return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "formats/gguf.h"
+#include "toolkit/snapshot.h"
 
 namespace octavo {
 
@@ -26,5 +27,8 @@ Result<std::shared_ptr<const WeightSource>> gguf_weights(std::shared_ptr<const G
 // the kind of tokenizer or pre-tokenizer; invalid_input.
 Result<std::map<std::string, std::string>> gguf_tokenizer_files(const Gguf& file,
                                                                 const nlohmann::json& config);
+
+// All of it.
+Result<Snapshot> gguf_snapshot(const std::shared_ptr<const Gguf>& file);
 
 }  // namespace octavo

@@ -42,7 +42,9 @@ Status add_pooling(const Gguf& file, const json& config, std::map<std::string, s
   return Done{};
 }
 
-Result<Snapshot> build(const std::shared_ptr<const Gguf>& file) {
+}  // namespace
+
+Result<Snapshot> gguf_snapshot(const std::shared_ptr<const Gguf>& file) {
   Snapshot snapshot;
   OCTAVO_TRY(snapshot.config, gguf_config(*file));
   OCTAVO_TRY(snapshot.weights, gguf_weights(file, snapshot.config));
@@ -52,11 +54,9 @@ Result<Snapshot> build(const std::shared_ptr<const Gguf>& file) {
   return snapshot;
 }
 
-}  // namespace
-
 Result<Snapshot> open_snapshot_gguf(const std::filesystem::path& path) {
   OCTAVO_TRY(const auto file, Gguf::open(path));
-  return build(file).within(path.string());
+  return gguf_snapshot(file).within(path.string());
 }
 
 }  // namespace octavo

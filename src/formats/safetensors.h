@@ -1,0 +1,17 @@
+#pragma once
+// One safetensors file whose bytes are already at hand (weights.h opens files).
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "formats/file_bytes.h"
+#include "formats/weights.h"
+
+namespace octavo {
+
+// `name` is what messages call it.
+Result<std::shared_ptr<const WeightSource>> parse_safetensors(FileBytes file,
+                                                              const std::string& name);
+
+}  // namespace octavo
