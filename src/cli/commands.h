@@ -41,6 +41,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+void add_import(CLI::App& app, Context& context);
 void add_embed(CLI::App& app, Context& context);
 
 std::string fixed(double value, int decimals);  // "0.98713"

@@ -15,6 +15,7 @@ using octavo::cli::Context;
 
 // In the order of the recipe.
 void add_commands(CLI::App& app, Context& context) {
+  octavo::cli::add_import(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);
 }
