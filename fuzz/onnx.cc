@@ -1,6 +1,8 @@
 // An ONNX model from untrusted bytes. What can be read must be writable, and reading and writing it
 // again must change nothing.
 
+#include "formats/onnx.h"
+
 #include <unistd.h>
 
 #include <cstdint>
@@ -11,8 +13,6 @@
 #include <iterator>
 #include <span>
 #include <string>
-
-#include "formats/onnx.h"
 
 namespace {
 

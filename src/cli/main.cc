@@ -3,19 +3,35 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "octavo/version.h"
 
 namespace {
 
 using octavo::cli::Context;
 
+constexpr const char* kDescription =
+    R"(Makes embedding models small and fast on ordinary CPUs without breaking them:
+imports a snapshot or GGUF to ONNX, smooths and quantizes it to INT8, proves the
+result against the original, and embeds text with it.)";
+
+constexpr const char* kFooter =
+    R"(Environment:
+  OCTAVO_CPU              use these kernels instead of the best this CPU can run
+  SOURCE_DATE_EPOCH       date of a change-history entry, seconds since 1970
+
+Exit codes: 0 done; 1 a check that was asked for did not pass; 2 wrong usage;
+3 the work failed (the reason is on stderr).)";
+
 // In the order of the recipe.
 void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_import(app, context);
+  octavo::cli::add_verify(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);
 }
@@ -33,15 +49,13 @@ std::string quoted(const std::string& argument) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{
-      "Makes embedding models small and fast on ordinary CPUs without breaking them: imports a "
-      "snapshot or GGUF\nto ONNX, smooths and quantizes it to INT8, proves the result against the "
-      "original, and embeds text with it."};
-  app.set_version_flag("--version", std::string("octavo ") + octavo::kVersion);
+  CLI::App app{kDescription, "octavo"};
+  app.formatter(std::make_shared<octavo::cli::HelpFormatter>());
+  app.set_help_flag("-h,--help", "print this help");
+  app.set_version_flag("--version", std::string("octavo ") + octavo::kVersion,
+                       "the version, and nothing else");
   app.require_subcommand(1);
-  app.footer(
-      "Exit codes: 0 success; 1 a check that was asked for did not pass; 2 wrong usage; 3 the work "
-      "failed (the reason is on stderr).");
+  app.footer(kFooter);
   Context context;
   context.command_line = "octavo";
   for (int i = 1; i < argc; ++i) context.command_line += " " + quoted(argv[i]);

@@ -108,7 +108,7 @@ Result<Probe> make_probe(const fs::path& folder, const VerifyOptions& options,
                  "needs one reference to compare with: an FP32 ONNX model (--against) or a file of "
                  "tools/dump_reference.py (--reference)"};
   OCTAVO_TRY(auto settings, read_model_dir(folder));
-  OCTAVO_TRY(auto tokenizer, Tokenizer::open(folder / "tokenizer.json"));
+  OCTAVO_TRY(auto tokenizer, Tokenizer::open(settings.tokenizer_file));
   Probe probe{std::move(tokenizer),
               std::move(settings),
               {},
@@ -152,6 +152,8 @@ Result<VerifyReport> compare_with(const Probe& probe, const fs::path& onnx_file,
   out.passed = !min_cos || out.cos_min >= *min_cos;
   out.reference = reference.name;
   out.notes = probe.notes;
+  const auto& more = encoder.warnings();
+  out.notes.insert(out.notes.end(), more.begin(), more.end());
   return out;
 }
 

@@ -71,10 +71,9 @@ Result<Reference> read(const std::filesystem::path& file, Pooling pooling) {
   if (format != kFormat)
     return bad("its format is " + quote(format) + ", not " + std::string(kFormat));
   OCTAVO_TRY(const auto made_with, field(metadata, "pooling"));
-  if (made_with != pooling_name(pooling))
+  if (made_with != pooling_key(pooling))
     return Error{Code::invalid_input, "was made with pooling " + quote(made_with) +
-                                          ", but the model's is " +
-                                          std::string(pooling_name(pooling))};
+                                          ", but the model's is " + pooling_key(pooling)};
   OCTAVO_TRY(const auto source, open_safetensors(file));
   Reference out;
   OCTAVO_TRY(out.texts, texts_of(metadata));
@@ -96,16 +95,16 @@ Result<Reference> read(const std::filesystem::path& file, Pooling pooling) {
 
 }  // namespace
 
-std::string_view pooling_name(Pooling pooling) {
+std::string pooling_key(Pooling pooling) {
   switch (pooling) {
-    case Pooling::mean:
-      return "mean";
     case Pooling::cls:
       return "cls";
     case Pooling::last_token:
       return "last_token";
+    case Pooling::mean:
+      break;
   }
-  return "unknown";
+  return "mean";
 }
 
 Result<Reference> read_reference(const std::filesystem::path& file, Pooling pooling) {

@@ -32,6 +32,7 @@ Result<Reference> read_reference(const std::filesystem::path& file, Pooling pool
 Status check_same_ids(std::span<const std::vector<int64_t>> ids, const Reference& reference,
                       const Tokenizer& tokenizer);
 
-std::string_view pooling_name(Pooling pooling);
+// "mean", "cls", "last_token": as reference files and reports spell it.
+std::string pooling_key(Pooling pooling);
 
 }  // namespace octavo

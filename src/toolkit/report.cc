@@ -131,7 +131,7 @@ json make_report(const ReportInput& input) {
             {"architecture", input.build.import.architecture},
             {"parameters", input.build.import.parameters}}},
           {"use",
-           {{"pooling", pooling_name(input.use.pooling)},
+           {{"pooling", pooling_key(input.use.pooling)},
             {"normalize", input.use.normalize},
             {"max_length", input.use.max_length}}},
           {"settings",

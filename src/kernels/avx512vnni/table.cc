@@ -2,8 +2,8 @@
 // from std: a function shared with other objects could be the one that the linker keeps for all
 // CPUs.
 
-// GCC 12's own header passes an undefined register where the mask selects nothing from it, and warns
-// of that wherever it is inlined.
+// GCC 12's own header passes an undefined register where the mask selects nothing from it, and
+// warns of that wherever it is inlined.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
