@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/float_environment.h"
+#include "graph/inline.h"
 #include "kernels/select.h"
 #include "runtime/arena.h"
 #include "runtime/frame.h"
@@ -64,6 +65,7 @@ Result<Session> Session::create(Model model, const SessionOptions& options) {
                  std::string("OCTAVO_CPU names an instruction set that this CPU does not have; "
                              "known are ") +
                      kernels::known()};
+  OCTAVO_CHECK(inline_functions(model));
   OCTAVO_CHECK(check(model));
   for (const ValueInfo& v : model.graph.inputs) {
     if (v.dtype == DType::undefined || v.dtype == DType::string)

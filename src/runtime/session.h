@@ -36,8 +36,8 @@ struct RunOptions {
 
 class Session {
  public:
-  // Errors: unsupported, listing every node whose op, version or type we do not have;
-  // invalid_input.
+  // Model-local functions are inlined. Errors: unsupported, listing every node whose op, version or
+  // type we do not have; invalid_input.
   static Result<Session> create(Model model, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
