@@ -29,7 +29,7 @@ void RunMemory::release(int block) {
 }
 
 Frame::~Frame() {
-  for (const Value& v : values) services.memory.release(v.block);
+  for (const RunValue& v : values) services.memory.release(v.block);
   for (const int block : scratch) services.memory.release(block);
 }
 
@@ -42,18 +42,18 @@ const Tensor* Frame::find(int id) const {
   return constant.defined() ? &constant : nullptr;
 }
 
-void Frame::set(int id, Value value) {
+void Frame::set(int id, RunValue value) {
   clear(id);
   values[static_cast<size_t>(id)] = std::move(value);
 }
 
 void Frame::clear(int id) {
-  Value& v = values[static_cast<size_t>(id)];
+  RunValue& v = values[static_cast<size_t>(id)];
   services.memory.release(v.block);
-  v = Value{};
+  v = RunValue{};
 }
 
-Value Frame::share(int id) {
+RunValue Frame::share(int id) {
   const Tensor* tensor = find(id);
   if (tensor == nullptr) return {};
   const int block = values[static_cast<size_t>(id)].block;

@@ -61,17 +61,17 @@ class Frame {
 
   // Null when the value is not there (yet, or any more).
   const Tensor* find(int id) const;
-  void set(int id, Value value);
+  void set(int id, RunValue value);
   void clear(int id);
   // The value's bytes, to be owned by another frame.
-  Value share(int id);
+  RunValue share(int id);
 
   const Plan& plan;
   const Schedule& schedule;
   Services services;
   bool own_results;
   size_t largest = kLargestTensor;  // bytes of one result
-  std::vector<Value> values;
+  std::vector<RunValue> values;
   size_t at = 0;             // index into schedule.steps
   std::vector<int> scratch;  // blocks of the step that runs
 };

@@ -72,7 +72,7 @@ Result<Tensor*> OpContext::output_over(size_t i, DType dtype, Shape shape,
   for (const size_t j : inputs) {
     const int in = j < step_.inputs.size() ? step_.inputs[j] : -1;
     if (in < 0 || std::find(dying.begin(), dying.end(), in) == dying.end()) continue;
-    const Value& value = frame_.values[static_cast<size_t>(in)];
+    const RunValue& value = frame_.values[static_cast<size_t>(in)];
     if (value.block < 0 || frame_.services.memory.shared(value.block) ||
         value.tensor.bytes().size() != bytes)
       continue;
@@ -94,11 +94,12 @@ Status OpContext::output_view(size_t i, size_t j, Shape shape) {
   return Done{};
 }
 
-Value OpContext::share(size_t i) const {
-  return i < step_.inputs.size() && step_.inputs[i] >= 0 ? frame_.share(step_.inputs[i]) : Value{};
+RunValue OpContext::share(size_t i) const {
+  return i < step_.inputs.size() && step_.inputs[i] >= 0 ? frame_.share(step_.inputs[i])
+                                                         : RunValue{};
 }
 
-void OpContext::give(size_t i, Value value) {
+void OpContext::give(size_t i, RunValue value) {
   if (i < step_.outputs.size() && step_.outputs[i] >= 0) {
     frame_.set(step_.outputs[i], std::move(value));
   } else {
@@ -106,9 +107,9 @@ void OpContext::give(size_t i, Value value) {
   }
 }
 
-void OpContext::drop(Value& value) {
+void OpContext::drop(RunValue& value) {
   frame_.services.memory.release(value.block);
-  value = Value{};
+  value = RunValue{};
 }
 
 Result<std::span<std::byte>> OpContext::scratch(size_t bytes) {

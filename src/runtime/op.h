@@ -34,7 +34,7 @@ class Op {
 };
 
 // A tensor and, when its bytes lie in the run's arena, the block that holds them (-1: elsewhere).
-struct Value {
+struct RunValue {
   Tensor tensor;
   int block = -1;
 };
@@ -47,7 +47,8 @@ class Subgraph {
   virtual size_t outputs() const = 0;
   // Takes one value for every input. The values returned are the caller's to give on
   // (OpContext::give) or to drop (OpContext::drop).
-  virtual Result<std::vector<Value>> run(OpContext& context, std::vector<Value> inputs) const = 0;
+  virtual Result<std::vector<RunValue>> run(OpContext& context,
+                                            std::vector<RunValue> inputs) const = 0;
 };
 
 // What a factory sees of the node it makes an op for.
@@ -120,10 +121,10 @@ class OpContext {
   // Output i is input j under another shape: no bytes are copied. Errors: element counts differ.
   Status output_view(size_t i, size_t j, Shape shape);
   // Input i as a value to hand to a subgraph; empty when absent.
-  Value share(size_t i) const;
+  RunValue share(size_t i) const;
   // Output i is this value (of a subgraph's run).
-  void give(size_t i, Value value);
-  void drop(Value& value);
+  void give(size_t i, RunValue value);
+  void drop(RunValue& value);
   // Uninitialised, 64-byte aligned, given back when run() returns.
   Result<std::span<std::byte>> scratch(size_t bytes);
 

@@ -19,13 +19,14 @@ class CompiledSubgraph final : public Subgraph {
   size_t inputs() const override { return plan_.inputs.size(); }
   size_t outputs() const override { return plan_.outputs.size(); }
 
-  Result<std::vector<Value>> run(OpContext& context, std::vector<Value> inputs) const override {
+  Result<std::vector<RunValue>> run(OpContext& context,
+                                    std::vector<RunValue> inputs) const override {
     Frame& outer = context.frame();
     Frame frame(plan_, schedule_, outer.services, /*own=*/false);
     for (const auto& [there, here] : captures_) frame.set(here, outer.share(there));
     for (size_t i = 0; i < inputs.size(); ++i) frame.set(plan_.inputs[i], std::move(inputs[i]));
     OCTAVO_CHECK(frame.run({}, {}));
-    std::vector<Value> out;
+    std::vector<RunValue> out;
     for (const int id : plan_.outputs) out.push_back(frame.share(id));
     return out;
   }
@@ -222,7 +223,7 @@ bool Planner::fold(const Step& step) {
   if (!frame.run({}, {})) return false;  // too large, or an error that run() will report
   std::vector<Tensor> results;
   for (const int id : part.outputs) {
-    const Value& value = frame.values[static_cast<size_t>(id)];
+    const RunValue& value = frame.values[static_cast<size_t>(id)];
     if (value.block < 0) {
       results.push_back(value.tensor);
       continue;

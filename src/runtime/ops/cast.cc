@@ -1,6 +1,6 @@
 // Cast and CastLike between all element types but strings and 8-bit floats. Out-of-range floats
 // saturate and NaN becomes 0 when the target is an integer (the standard leaves both open; a C cast
-// would be undefined); integers wrap; anything but zero is true.
+// would be undefined); integers and 4-bit targets wrap; anything but zero is true.
 
 #include <cmath>
 #include <limits>
@@ -57,22 +57,12 @@ void unpack4(bool is_signed, int64_t n, const uint8_t* in, int8_t* out) {
   }
 }
 
-// Saturating, as a float would be.
+// The low four bits of the truncated value: what numpy's 4-bit types do, and the ONNX cases ask
+// for.
 template <class A>
-void pack4(bool is_signed, int64_t n, const A* in, uint8_t* out) {
-  const int low = is_signed ? -8 : 0;
-  const int high = is_signed ? 7 : 15;
+void pack4(int64_t n, const A* in, uint8_t* out) {
   for (int64_t i = 0; i < n; ++i) {
-    int v = 0;
-    if constexpr (kIsFloat<A>) {
-      const auto f = static_cast<double>(static_cast<Compute<A>>(in[i]));
-      // numpy's int4 rounds to nearest even and wraps nothing in range
-      v = std::isnan(f) ? 0 : static_cast<int>(std::fmin(high, std::fmax(low, std::rint(f))));
-    } else {
-      v = static_cast<int>(static_cast<uint64_t>(static_cast<Compute<A>>(in[i])) & 0xfU);
-      if (is_signed && v > 7) v -= 16;
-    }
-    const auto half = static_cast<unsigned>(v) & 0xfU;
+    const auto half = static_cast<unsigned>(convert<int64_t>(static_cast<Compute<A>>(in[i])) & 0xf);
     uint8_t& byte = out[i / 2];
     byte = static_cast<uint8_t>(i % 2 == 0 ? half : byte | (half << 4));
   }
@@ -82,7 +72,7 @@ template <class A>
 Status to_type(OpContext& context, const A* in, const Tensor& x, DType to) {
   if (to == DType::u4 || to == DType::i4) {
     OCTAVO_TRY(Tensor * y, context.output(0, to, x.shape()));
-    pack4(to == DType::i4, x.size(), in, elements<uint8_t>(*y));
+    pack4(x.size(), in, elements<uint8_t>(*y));
     return Done{};
   }
   return dispatch(NumbersAndBool{}, to, [&]<class R>() -> Status {

@@ -69,26 +69,26 @@ class Loop final : public Op {
     if (const Tensor* condition = context.input(1)) {
       OCTAVO_TRY(going, flag_of(*condition, "the condition"));
     }
-    std::vector<Value> state;
+    std::vector<RunValue> state;
     for (size_t i = 0; i < carried_; ++i) state.push_back(context.share(i + 2));
-    std::vector<std::vector<Value>> scans(context.outputs() - carried_);
+    std::vector<std::vector<RunValue>> scans(context.outputs() - carried_);
     const Status done = iterate(context, trips, going, state, scans);
     Status status = done.ok() ? finish(context, state, scans) : Status(done.error());
-    for (Value& v : state) context.drop(v);
+    for (RunValue& v : state) context.drop(v);
     for (auto& scan : scans) {
-      for (Value& v : scan) context.drop(v);
+      for (RunValue& v : scan) context.drop(v);
     }
     return status;
   }
 
  private:
   Status iterate(OpContext& context, std::optional<int64_t> trips, bool going,
-                 std::vector<Value>& state, std::vector<std::vector<Value>>& scans) const {
+                 std::vector<RunValue>& state, std::vector<std::vector<RunValue>>& scans) const {
     for (int64_t i = 0; going && (!trips || i < *trips); ++i) {
-      std::vector<Value> in;
+      std::vector<RunValue> in;
       in.push_back({Tensor::scalar(i), -1});
       in.push_back({Tensor::scalar(true), -1});
-      for (Value& v : state) in.push_back(std::move(v));
+      for (RunValue& v : state) in.push_back(std::move(v));
       state.clear();
       OCTAVO_TRY(auto out, body_->run(context, std::move(in)));
       const auto next = flag_of(out[0].tensor, "the body's condition");
@@ -102,9 +102,9 @@ class Loop final : public Op {
     return Done{};
   }
 
-  Status finish(OpContext& context, std::vector<Value>& state,
-                const std::vector<std::vector<Value>>& scans) const {
-    for (size_t k = 0; k < carried_; ++k) context.give(k, std::exchange(state[k], Value{}));
+  Status finish(OpContext& context, std::vector<RunValue>& state,
+                const std::vector<std::vector<RunValue>>& scans) const {
+    for (size_t k = 0; k < carried_; ++k) context.give(k, std::exchange(state[k], RunValue{}));
     for (size_t k = 0; k < scans.size(); ++k) {
       if (!context.wants(carried_ + k)) continue;
       const auto& scan = scans[k];
@@ -123,7 +123,7 @@ class Loop final : public Op {
       }
       OCTAVO_TRY(Tensor * y, context.output(carried_ + k, dtype, std::move(shape)));
       std::byte* out = y->mutable_bytes().data();
-      for (const Value& v : scan) {
+      for (const RunValue& v : scan) {
         if (v.tensor.shape() != scan[0].tensor.shape() || v.tensor.dtype() != dtype)
           return Error{Code::invalid_input, "a scan output changes its shape or type"};
         if (v.tensor.bytes().empty()) continue;

@@ -9,7 +9,6 @@ namespace octavo::ops {
 namespace {
 
 using Bools = Types<Bool>;
-using Unsigned = Types<uint8_t, uint16_t, uint32_t, uint64_t>;
 
 template <class F, class L>
 class Logical final : public Op {
@@ -57,24 +56,28 @@ struct XorOf {
     return static_cast<T>(a ^ b);
   }
 };
-// A shift by the width or more gives 0, as in numpy.
+// A shift by the width or more leaves nothing but the sign, also a negative one (seen as unsigned).
+template <class T>
+bool too_far(T b) {
+  return static_cast<std::make_unsigned_t<T>>(b) >= sizeof(T) * 8;
+}
 struct LeftOf {
   template <class T>
   T operator()(T a, T b) const {
-    return b < sizeof(T) * 8 ? static_cast<T>(static_cast<uint64_t>(a) << b) : T{0};
+    return too_far(b) ? T{0} : static_cast<T>(static_cast<uint64_t>(a) << b);
   }
 };
 struct RightOf {
   template <class T>
   T operator()(T a, T b) const {
-    return b < sizeof(T) * 8 ? static_cast<T>(static_cast<uint64_t>(a) >> b) : T{0};
+    return too_far(b) ? static_cast<T>(a < T{0} ? -1 : 0) : static_cast<T>(a >> b);
   }
 };
 
 Result<std::unique_ptr<Op>> make_shift(OpInit& init) {
   const std::string direction = init.node().string_or("direction", "");
-  if (direction == "LEFT") return make_op<Logical<LeftOf, Unsigned>>();
-  if (direction == "RIGHT") return make_op<Logical<RightOf, Unsigned>>();
+  if (direction == "LEFT") return make_op<Logical<LeftOf, Integers>>();
+  if (direction == "RIGHT") return make_op<Logical<RightOf, Integers>>();
   return Error{Code::invalid_input, "direction is \"" + direction + "\", not LEFT or RIGHT"};
 }
 

@@ -98,12 +98,14 @@ class DepthToSpace final : public Op {
 
 class SpaceToDepth final : public Op {
  public:
-  explicit SpaceToDepth(int64_t block) : block_(block) {}
+  SpaceToDepth(int64_t block, bool column_row) : block_(block), column_row_(column_row) {}
   static Result<std::unique_ptr<Op>> make(OpInit& init) {
+    // The mode is new in 28; before, it is what DCR says.
+    const std::string mode = init.opset() >= 28 ? init.node().string_or("mode", "DCR") : "DCR";
     const int64_t block = init.node().int_or("blocksize", 0);
-    if (block < 1 || block > 4096)
-      return Error{Code::invalid_input, "blocksize " + std::to_string(block)};
-    return make_op<SpaceToDepth>(block);
+    if (block < 1 || block > 4096 || (mode != "DCR" && mode != "CRD"))
+      return Error{Code::invalid_input, "blocksize " + std::to_string(block) + ", mode " + mode};
+    return make_op<SpaceToDepth>(block, mode == "CRD");
   }
   Status run(OpContext& context) const override {
     const Tensor& x = context.required(0);
@@ -112,12 +114,14 @@ class SpaceToDepth final : public Op {
       return Error{Code::invalid_input,
                    to_string(x.shape()) + " has no blocks of " + std::to_string(b)};
     const Shape in{x.dim(0), x.dim(1), x.dim(2) / b, b, x.dim(3) / b, b};
-    return permute(context, in, {0, 3, 5, 1, 2, 4},
-                   {x.dim(0), x.dim(1) * b * b, x.dim(2) / b, x.dim(3) / b});
+    const std::vector<size_t> order =
+        column_row_ ? std::vector<size_t>{0, 1, 3, 5, 2, 4} : std::vector<size_t>{0, 3, 5, 1, 2, 4};
+    return permute(context, in, order, {x.dim(0), x.dim(1) * b * b, x.dim(2) / b, x.dim(3) / b});
   }
 
  private:
   int64_t block_;
+  bool column_row_;
 };
 
 }  // namespace
