@@ -84,6 +84,8 @@ void print(const VerifyReport& report, const VerifyOptions& options) {
 }
 
 void run(Flags& flags, Context& context) {
+  if (flags.options.against.empty() && flags.options.reference.empty())
+    throw CLI::RequiredError("--against or --reference");
   if (!flags.texts.empty()) {
     auto texts = read_text_file(flags.texts);
     if (!texts) return context.fail(texts.error());
