@@ -68,9 +68,8 @@ else
 fi
 
 # --- Rust ----------------------------------------------------------------------------------------
-# The tokenizer is a Rust crate; its own Cargo.toml says which compiler it needs.
-need=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' src/text/rust/Cargo.toml 2>/dev/null || true)
-need=${need:-1.85}
+# The tokenizer is a Rust crate; the build says which compiler it needs.
+need=$(sed -n 's/^set(OCTAVO_RUST_MINIMUM \([0-9.]*\)).*/\1/p' cmake/rust.cmake)
 rust_ok() {
   local have
   have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9.]*\).*/\1/p')

@@ -44,7 +44,8 @@ launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 fi
-cmake --preset $preset "${launcher[@]}" -DOCTAVO_MODELS="$PWD/build/models" \
+# The Rust crate is the same in every preset; one folder for all builds it once.
+cmake --preset $preset "${launcher[@]}" -DOCTAVO_CARGO_TARGET_DIR="$PWD/build/rust" -DOCTAVO_MODELS="$PWD/build/models" \
   -DOCTAVO_ORACLE_PYTHON="$python" \
   -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" >build/configure.log ||
   { cat build/configure.log && exit 1; }
