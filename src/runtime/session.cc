@@ -67,7 +67,6 @@ Result<Session> Session::create(Model model, const SessionOptions& options) {
                      kernels::known()};
   OCTAVO_CHECK(inline_functions(model));
   OCTAVO_CHECK(check(model));
-  OCTAVO_CHECK(inline_functions(model));
   for (const ValueInfo& v : model.graph.inputs) {
     if (v.dtype == DType::undefined || v.dtype == DType::string)
       return Error{Code::unsupported,
