@@ -27,6 +27,7 @@ struct SmoothSite {
   std::string input;                 // the value that the group shares
   std::vector<std::string> weights;  // the group's weight initializers
   std::string folded_into;  // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
+  std::string refusal;      // why it is explicit; empty when it is not
   double scale_min = 1, scale_max = 1;
   double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
 };
@@ -38,6 +39,10 @@ struct SmoothReport {
   uint64_t calibration_texts = 0, calibration_tokens = 0;
 };
 
+// Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were compared
+// with those of fp32_model on texts from the shortest to the longest of the calibration. Errors:
+// invalid_input naming the first group that differs when they do not agree, or when there is nothing
+// to smooth; unsupported naming what the executor lacks; see octavo/result.h.
 Result<SmoothReport> smooth_model(const std::filesystem::path& fp32_model,
                                   const std::filesystem::path& output, const SmoothOptions& options,
                                   const Progress& progress = {});

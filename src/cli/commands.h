@@ -49,5 +49,6 @@ std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 
 void add_inspect(CLI::App& app, Context& context);
+void add_smooth(CLI::App& app, Context& context);
 
 }  // namespace octavo::cli

@@ -156,6 +156,12 @@ bool mixes_rows(const std::vector<Node>& nodes, const Graph& graph) {
 
 }  // namespace
 
+Result<std::vector<Signature::Input>> read_signature_inputs(const Graph& graph) {
+  Signature signature;
+  OCTAVO_CHECK(read_inputs(graph, signature));
+  return std::move(signature.inputs);
+}
+
 Result<Signature> read_signature(const Model& model) {
   Signature signature;
   OCTAVO_CHECK(read_inputs(model.graph, signature));

@@ -32,5 +32,7 @@ struct Signature {
 
 // Errors: unsupported, naming the input or outputs that do not fit.
 Result<Signature> read_signature(const Model& model);
+// The inputs alone: enough to run a model whose outputs are not an encoder's.
+Result<std::vector<Signature::Input>> read_signature_inputs(const Graph& graph);
 
 }  // namespace octavo

@@ -1,27 +1,39 @@
 #pragma once
-// Runs calibration texts through the executor, one by one and unpadded, and streams max |x| per
-// channel of the watched values: memory does not grow with the number of texts.
+// Runs calibration texts through the executor, one by one and unpadded, and keeps the largest |x| a
+// channel of the watched values: memory does not grow with the number of texts, and the result does
+// not depend on their order or on the number of threads.
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/progress.h"
 #include "base/result.h"
-#include "graph/graph.h"
 #include "passes/calibration_stats.h"
+#include "runtime/session.h"
 #include "text/tokenizer.h"
 
 namespace octavo {
 
-// The built-in set: short and long texts in 20 languages and code, written for this project.
+// The built-in set: short and long texts in many languages and code, written for this project.
 std::span<const std::string> default_calibration_texts();
 
-// values: names in the graph whose last axis is the channel. Texts longer than max_length tokens
-// are cut.
-Result<CalibrationStats> calibrate(const Model& model, const Tokenizer& tokenizer,
-                                   std::span<const std::string> texts,
-                                   std::span<const std::string> values, size_t max_length,
+// Token ids of every text, cut at max_length tokens; texts without any token are left out. Errors:
+// no token at all.
+Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenizer,
+                                                       std::span<const std::string> texts,
+                                                       size_t max_length);
+
+// The shape of every value that a node of the graph makes, in two runs that differ in batch and
+// sequence length wherever the graph's inputs leave them open. `ids` are any valid token ids.
+Result<ValueShapes> observe_shapes(const Session& session, std::span<const int64_t> ids);
+
+// values: names in the graph whose last axis is the channel. Errors: invalid_input naming the value
+// and text that gave NaN or infinity.
+Result<CalibrationStats> calibrate(const Session& session,
+                                   std::span<const std::vector<int64_t>> texts,
+                                   std::span<const std::string> values,
                                    const Progress& progress = {});
 
 }  // namespace octavo

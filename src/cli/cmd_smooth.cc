@@ -1,0 +1,147 @@
+// octavo smooth: FP32 ONNX in, the same function as FP32 ONNX out, easier to quantize.
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "octavo/smooth.h"
+
+namespace octavo::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string fp32;
+  std::string output;
+  std::string tokenizer;
+  std::string calibration;
+  SmoothOptions options;
+  bool json = false;
+};
+
+Json to_json(const Arguments& args, const SmoothReport& r) {
+  Json sites = Json::array();
+  for (const SmoothSite& s : r.sites)
+    sites.push_back({{"input", s.input},
+                     {"weights", s.weights},
+                     {"folded_into", s.folded_into},
+                     {"refusal", s.refusal},
+                     {"scale_min", s.scale_min},
+                     {"scale_max", s.scale_max},
+                     {"outlier_before", s.outlier_before},
+                     {"outlier_after", s.outlier_after}});
+  return {{"fp32", args.fp32},
+          {"output", args.output},
+          {"alpha", args.options.alpha},
+          {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
+          {"difference", r.difference},
+          {"sites", std::move(sites)},
+          {"skipped", r.skipped}};
+}
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+// "layer.3 feeds Add_7" -> "layer.# feeds Add_#": one reason for all layers.
+std::string without_numbers(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit) out += c;
+    if (digit && !out.ends_with('#')) out += '#';
+  }
+  return out;
+}
+
+void print(const Arguments& args, const SmoothReport& r) {
+  Table table({"input", "MatMuls", "1/s is in", "s min", "s max", "max/median", "after"});
+  std::map<std::string, std::pair<size_t, std::string>> refusals;
+  size_t folded = 0;
+  for (const SmoothSite& s : r.sites) {
+    table.add({s.input, std::to_string(s.weights.size()), s.folded_into, short_number(s.scale_min),
+               short_number(s.scale_max), fixed(s.outlier_before, 1), fixed(s.outlier_after, 1)});
+    if (s.refusal.empty()) {
+      ++folded;
+    } else {
+      auto& [count, example] = refusals[without_numbers(s.refusal)];
+      if (count++ == 0) example = s.refusal;
+    }
+  }
+  std::printf("%s\n%zu inputs smoothed, %zu folded, %zu by an explicit Mul\n", table.str().c_str(),
+              r.sites.size(), folded, r.sites.size() - folded);
+  for (const auto& [kind, seen] : refusals)
+    std::printf("  %zu not folded: %s%s\n", seen.first, seen.second.c_str(),
+                seen.first > 1 ? ", ..." : "");
+  if (!r.skipped.empty()) std::printf("%zu MatMuls left as they are:\n", r.skipped.size());
+  // Attention alone has two a layer; the reasons matter, not every node.
+  std::map<std::string, std::pair<size_t, std::string>> skipped;
+  for (const std::string& line : r.skipped) {
+    const size_t colon = line.rfind(": ");
+    auto& [count, example] = skipped[line.substr(colon + 2)];
+    if (count++ == 0) example = line.substr(0, colon);
+  }
+  for (const auto& [reason, seen] : skipped)
+    std::printf("  %zu: %s (%s%s)\n", seen.first, reason.c_str(), seen.second.c_str(),
+                seen.first > 1 ? ", ..." : "");
+  std::printf(
+      "calibrated on %llu texts, %llu tokens; FP32 outputs differ by %s of their range\n"
+      "wrote %s\n",
+      static_cast<unsigned long long>(r.calibration_texts),
+      static_cast<unsigned long long>(r.calibration_tokens), short_number(r.difference).c_str(),
+      args.output.c_str());
+}
+
+}  // namespace
+
+void add_smooth(CLI::App& app, Context& context) {
+  const auto args = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "smooth",
+      "SmoothQuant: move activation outliers into the weights, so that INT8 loses less. The "
+      "model's function stays the same:\nFP32 outputs before and after are compared before "
+      "anything "
+      "is written.");
+  command->add_option("--fp32", args->fp32, "FP32 ONNX model")->required()->type_name("FILE");
+  command
+      ->add_option("--output", args->output,
+                   "Smoothed FP32 ONNX model; gets a sidecar FILE.data when the input has one")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--tokenizer", args->tokenizer,
+                   "Folder with tokenizer.json; else the folder of the model")
+      ->type_name("DIR");
+  command
+      ->add_option("--alpha", args->options.alpha,
+                   "How much of the outliers goes into the weights: 0 nothing that varies with X, "
+                   "1 all of it")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--calibration", args->calibration,
+                   "One text a line, or JSON Lines {\"text\": ...}; else the built-in texts")
+      ->type_name("FILE");
+  command->add_flag("--json", args->json, "Print one JSON object, for scripts");
+  command->callback([args, &context] {
+    args->options.tokenizer = args->tokenizer;
+    args->options.calibration = args->calibration;
+    const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
+    if (!report) return context.fail(report.error());
+    if (args->json) {
+      // Names in a file need not be UTF-8; JSON must be.
+      std::puts(
+          to_json(*args, *report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    } else {
+      print(*args, *report);
+    }
+  });
+}
+
+}  // namespace octavo::cli

@@ -1,0 +1,167 @@
+#include "toolkit/calibrate.h"
+
+#include <algorithm>
+#include <array>
+#include <cfloat>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <optional>
+
+#include "embed/signature.h"
+#include "toolkit/token_feeds.h"
+
+namespace octavo {
+
+namespace {
+
+// Different primes, so that an axis of the model is not mistaken for one of these, and products of
+// batch and sequence differ as well.
+constexpr std::array<int64_t, 2> kBatches = {2, 3};
+constexpr std::array<int64_t, 2> kLengths = {7, 11};
+
+// The size of an input's axis when the graph fixes it, else what we would like.
+int64_t size_of(const Graph& graph, const std::string& input, size_t axis, int64_t wanted) {
+  const auto at = std::find_if(graph.inputs.begin(), graph.inputs.end(),
+                               [&](const ValueInfo& v) { return v.name == input; });
+  if (at == graph.inputs.end() || !at->shape || axis >= at->shape->size()) return wanted;
+  const auto* fixed = std::get_if<int64_t>(&(*at->shape)[axis]);
+  return fixed != nullptr && *fixed > 0 ? *fixed : wanted;
+}
+
+// max |x| a channel; false when a value is not finite.
+bool absmax(const Tensor& tensor, std::vector<float>& most) {
+  const auto width = static_cast<size_t>(tensor.shape().back());
+  most.assign(width, 0.0F);
+  if (width == 0) return true;
+  bool finite = true;
+  const float* x = tensor.data<float>();
+  for (int64_t rows = tensor.size() / static_cast<int64_t>(width); rows > 0; --rows, x += width) {
+    float* m = most.data();
+    for (size_t j = 0; j < width; ++j) {
+      const float a = std::abs(x[j]);
+      finite &= a <= FLT_MAX;
+      m[j] = a > m[j] ? a : m[j];
+    }
+  }
+  return finite;
+}
+
+// Maxima of all threads: max does not care about the order.
+class Maxima {
+ public:
+  Status add(const std::string& value, const Tensor& tensor) {
+    if (tensor.dtype() != DType::f32 || tensor.rank() == 0)
+      return Error{Code::invalid_input, "\"" + value + "\" is no float32 tensor with channels"};
+    std::vector<float> own;
+    if (!absmax(tensor, own))
+      return Error{Code::invalid_input,
+                   "\"" + value + "\" holds NaN or infinity; the model is broken before smoothing"};
+    const std::lock_guard lock(mutex_);
+    std::vector<float>& most = all_[value];
+    if (most.empty()) most.resize(own.size(), 0.0F);
+    if (most.size() != own.size())
+      return Error{Code::invalid_input, "\"" + value + "\" has " + std::to_string(own.size()) +
+                                            " channels now, " + std::to_string(most.size()) +
+                                            " before"};
+    for (size_t j = 0; j < own.size(); ++j) most[j] = std::max(most[j], own[j]);
+    return Done{};
+  }
+  std::map<std::string, std::vector<float>> take() { return std::move(all_); }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::vector<float>> all_;
+};
+
+}  // namespace
+
+Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenizer,
+                                                       std::span<const std::string> texts,
+                                                       size_t max_length) {
+  std::vector<std::vector<int64_t>> all;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    OCTAVO_TRY(
+        auto encoding,
+        tokenizer.encode(texts[i], max_length).within("calibration text " + std::to_string(i + 1)));
+    if (!encoding.ids.empty()) all.push_back(std::move(encoding.ids));
+  }
+  if (all.empty())
+    return Error{Code::invalid_input, "the tokenizer made no token of the calibration texts"};
+  return all;
+}
+
+Result<ValueShapes> observe_shapes(const Session& session, std::span<const int64_t> ids) {
+  const Graph& graph = session.graph();
+  OCTAVO_TRY(const auto inputs, read_signature_inputs(graph));
+  RunOptions options;
+  for (const Node& node : graph.nodes) {
+    for (const std::string& output : node.outputs) {
+      if (!output.empty()) options.watch.push_back(output);
+    }
+  }
+  ValueShapes shapes;
+  options.tap = [&shapes](const std::string& value, const Tensor& tensor) -> Status {
+    shapes[value].push_back(tensor.shape());
+    return Done{};
+  };
+  const std::string& main = inputs.front().name;
+  for (size_t run = 0; run < kBatches.size(); ++run) {
+    const int64_t rows = size_of(graph, main, 0, kBatches[run]);
+    const int64_t length = size_of(graph, main, 1, kLengths[run]);
+    std::vector<int64_t> tokens(static_cast<size_t>(rows * length));
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = ids[i % ids.size()];
+    OCTAVO_TRY(const auto feeds, token_feeds(inputs, tokens, rows));
+    for (const Feed& feed : feeds) shapes[feed.first].push_back(feed.second.shape());
+    OCTAVO_CHECK(session.run(feeds, options).within("observing shapes"));
+  }
+  // What only one of the runs made (a branch of If) proves nothing.
+  std::erase_if(shapes, [](const auto& entry) { return entry.second.size() != kBatches.size(); });
+  return shapes;
+}
+
+Result<CalibrationStats> calibrate(const Session& session,
+                                   std::span<const std::vector<int64_t>> texts,
+                                   std::span<const std::string> values, const Progress& progress) {
+  OCTAVO_TRY(const auto inputs, read_signature_inputs(session.graph()));
+  Maxima maxima;
+  RunOptions options;
+  options.watch.assign(values.begin(), values.end());
+  options.tap = [&](const std::string& value, const Tensor& tensor) {
+    return maxima.add(value, tensor);
+  };
+  // Longest first, so that the threads finish together.
+  std::vector<size_t> order(texts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return texts[a].size() > texts[b].size(); });
+  std::vector<std::optional<Error>> errors(texts.size());
+  size_t done = 0;
+  std::mutex reporting;
+  const auto one = [&](size_t i) -> Status {
+    OCTAVO_TRY(const auto feeds, token_feeds(inputs, texts[i], 1));
+    OCTAVO_CHECK(session.run(feeds, options));
+    const std::lock_guard lock(reporting);
+    report(progress, "calibrate", ++done, texts.size());
+    return Done{};
+  };
+  // One text a thread: most texts are too short to keep two threads busy inside one matrix product.
+  session.pool().parallel_for(texts.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      if (Status status = one(order[i]); !status)
+        errors[order[i]] =
+            std::move(status).error().within("calibration text " + std::to_string(order[i] + 1));
+    }
+  });
+  for (std::optional<Error>& error : errors) {
+    if (error) return *std::move(error);
+  }
+  CalibrationStats stats;
+  stats.channel_absmax = maxima.take();
+  stats.texts = texts.size();
+  for (const auto& ids : texts) stats.tokens += ids.size();
+  return stats;
+}
+
+}  // namespace octavo

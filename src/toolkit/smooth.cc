@@ -1,0 +1,203 @@
+#include "octavo/smooth.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "embed/model_dir.h"
+#include "embed/signature.h"
+#include "formats/onnx.h"
+#include "graph/inline.h"
+#include "passes/smoothquant.h"
+#include "tensor/compare.h"
+#include "toolkit/calibrate.h"
+#include "toolkit/text_file.h"
+#include "toolkit/token_feeds.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Texts on which the outputs are compared: that many, evenly from the shortest to the longest.
+constexpr size_t kCheckedTexts = 8;
+
+using Ids = std::vector<int64_t>;
+
+// Reading maps a sidecar, so its tensors are file-backed; those inside the model file are not.
+bool has_sidecar(const Model& model) {
+  return std::any_of(model.graph.initializers.begin(), model.graph.initializers.end(),
+                     [](const Initializer& i) {
+                       if (i.lazy() || i.dtype() == DType::undefined) return false;
+                       const auto tensor = i.tensor();
+                       return tensor && tensor->file_backed();
+                     });
+}
+
+std::vector<Ids> spread(const std::vector<Ids>& texts) {
+  std::vector<size_t> order(texts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return texts[a].size() < texts[b].size(); });
+  const size_t count = std::min(kCheckedTexts, texts.size());
+  std::vector<Ids> chosen;
+  for (size_t i = 0; i < count; ++i)
+    chosen.push_back(texts[order[count == 1 ? 0 : i * (texts.size() - 1) / (count - 1)]]);
+  return chosen;
+}
+
+class Smoothing {
+ public:
+  Smoothing(Model model, const SmoothOptions& options, const Progress& progress)
+      : model_(std::move(model)), options_(options), progress_(progress) {}
+
+  Result<SmoothReport> run() {
+    OCTAVO_CHECK(read_texts());
+    OCTAVO_CHECK(learn());
+    before_ = model_;
+    OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, options_.alpha));
+    OCTAVO_CHECK(compare());
+    return make_report();
+  }
+
+  const Model& model() const { return model_; }
+
+ private:
+  Status read_texts() {
+    std::vector<std::string> own;
+    if (!options_.calibration.empty()) {
+      OCTAVO_TRY(own, read_text_file(options_.calibration));
+    }
+    const std::span<const std::string> texts =
+        own.empty() ? default_calibration_texts() : std::span<const std::string>(own);
+    OCTAVO_TRY(const ModelDir folder, read_model_dir(options_.tokenizer));
+    OCTAVO_TRY(const Tokenizer tokenizer, Tokenizer::open(folder.tokenizer_file));
+    size_t length = options_.max_length;
+    if (folder.positions != 0) length = std::min(length, folder.positions);
+    OCTAVO_TRY(texts_, tokenize_all(tokenizer, texts, length));
+    checked_ = spread(texts_);
+    return Done{};
+  }
+
+  // Everything that needs the original model to run; its packed weights are gone afterwards.
+  Status learn() {
+    OCTAVO_TRY(const Session session, Session::create(model_));
+    OCTAVO_TRY(inputs_, read_signature_inputs(session.graph()));
+    OCTAVO_TRY(ValueShapes shapes, observe_shapes(session, checked_.back()));
+    OCTAVO_TRY(groups_, find_smooth_groups(model_.graph, shapes));
+    if (groups_.groups.empty()) return nothing_to_smooth();
+    std::vector<std::string> values;
+    for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
+    OCTAVO_TRY(stats_, calibrate(session, texts_, values, progress_));
+    stats_.shapes = std::move(shapes);
+    for (const Ids& ids : checked_) {
+      OCTAVO_TRY(expected_.emplace_back(), outputs_of(session, ids, {}));
+    }
+    return Done{};
+  }
+
+  Error nothing_to_smooth() const {
+    std::string message = "there is no MatMul or Gemm with a constant float32 weight to smooth";
+    for (const std::string& reason : groups_.skipped) message += "\n  " + reason;
+    return {Code::invalid_input, message};
+  }
+
+  Result<std::vector<Tensor>> outputs_of(const Session& session, const Ids& ids,
+                                         std::vector<std::string> values) const {
+    OCTAVO_TRY(const auto feeds, token_feeds(inputs_, ids, 1));
+    return session.run(feeds, {.outputs = std::move(values), .watch = {}, .tap = {}});
+  }
+
+  Status compare() {
+    OCTAVO_TRY(const Session session, Session::create(model_));
+    for (size_t i = 0; i < checked_.size(); ++i) {
+      report(progress_, "check", i, checked_.size());
+      OCTAVO_TRY(const auto actual, outputs_of(session, checked_[i], {}));
+      double worst = 0;
+      for (size_t o = 0; o < actual.size(); ++o) {
+        if (actual[o].dtype() != DType::f32) continue;
+        worst = std::max(
+            worst, relative_difference(actual[o].values<float>(), expected_[i][o].values<float>()));
+      }
+      difference_ = std::max(difference_, worst);
+      if (!(worst <= options_.tolerance)) return describe_difference(session, i);
+    }
+    report(progress_, "check", checked_.size(), checked_.size());
+    return Done{};
+  }
+
+  // Where the two models part: X against (X / s) s, group after group.
+  Error describe_difference(const Session& smoothed, size_t text) const {
+    std::string message = "the smoothed model's output differs by " + std::to_string(difference_) +
+                          " of its range (the limit is " + std::to_string(options_.tolerance) +
+                          "); nothing was written";
+    const auto original = Session::create(before_);
+    if (!original) return {Code::internal, message};
+    for (const SmoothedGroup& site : sites_) {
+      const auto x = outputs_of(*original, checked_[text], {site.input});
+      const auto y = outputs_of(smoothed, checked_[text], {site.value});
+      if (!x || !y) continue;
+      std::vector<float> undone(y->front().values<float>().begin(),
+                                y->front().values<float>().end());
+      for (size_t i = 0; i < undone.size(); ++i) undone[i] *= site.scale[i % site.scale.size()];
+      const double apart = relative_difference(undone, x->front().values<float>());
+      if (apart <= options_.tolerance) continue;
+      return {Code::internal, message + ". The first group that differs reads \"" + site.input +
+                                  "\" (by " + std::to_string(apart) + "), folded into " +
+                                  site.folded_into};
+    }
+    return {Code::internal, message +
+                                ". The input of every group agrees; the difference comes "
+                                "after the last, \"" +
+                                sites_.back().input + "\""};
+  }
+
+  SmoothReport make_report() const {
+    SmoothReport report;
+    for (const SmoothedGroup& site : sites_) {
+      const auto [low, high] = std::minmax_element(site.scale.begin(), site.scale.end());
+      report.sites.push_back({site.input, site.weights, site.folded_into, site.refusal, *low, *high,
+                              site.outlier_before, site.outlier_after});
+    }
+    report.skipped = groups_.skipped;
+    report.difference = difference_;
+    report.calibration_texts = stats_.texts;
+    report.calibration_tokens = stats_.tokens;
+    return report;
+  }
+
+  Model model_;
+  Model before_;
+  const SmoothOptions& options_;
+  const Progress& progress_;
+  std::vector<Ids> texts_;
+  std::vector<Ids> checked_;
+  std::vector<Signature::Input> inputs_;
+  SmoothGroups groups_;
+  CalibrationStats stats_;
+  std::vector<std::vector<Tensor>> expected_;
+  std::vector<SmoothedGroup> sites_;
+  double difference_ = 0;
+};
+
+}  // namespace
+
+Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& output,
+                                  const SmoothOptions& given, const Progress& progress) {
+  if (!(given.alpha >= 0 && given.alpha <= 1))
+    return Error{Code::invalid_input,
+                 "alpha is " + std::to_string(given.alpha) + ", not within 0..1"};
+  SmoothOptions options = given;
+  if (options.tokenizer.empty())
+    options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";
+  OCTAVO_TRY(Model model, read_onnx(fp32_model));
+  OCTAVO_CHECK(inline_functions(model).within(fp32_model.string()));
+  const bool external = has_sidecar(model);
+  Smoothing smoothing(std::move(model), options, progress);
+  OCTAVO_TRY(SmoothReport report, smoothing.run().within(fp32_model.string()));
+  OCTAVO_CHECK(
+      write_onnx(smoothing.model(), output, {.external_data = external, .location = {}}, progress));
+  return report;
+}
+
+}  // namespace octavo
