@@ -31,10 +31,10 @@ Exit codes: 0 done; 1 a check that was asked for did not pass; 2 wrong usage;
 // In the order of the recipe.
 void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_import(app, context);
+  octavo::cli::add_smooth(app, context);
   octavo::cli::add_verify(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);
-  octavo::cli::add_smooth(app, context);
 }
 
 // One argument as a shell would need it.
