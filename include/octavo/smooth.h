@@ -39,10 +39,10 @@ struct SmoothReport {
   uint64_t calibration_texts = 0, calibration_tokens = 0;
 };
 
-// Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were compared
-// with those of fp32_model on texts from the shortest to the longest of the calibration. Errors:
-// invalid_input naming the first group that differs when they do not agree, or when there is nothing
-// to smooth; unsupported naming what the executor lacks; see octavo/result.h.
+// Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were
+// compared with those of fp32_model on texts from the shortest to the longest of the calibration.
+// Errors: internal naming the first group that differs when they do not agree; invalid_input when
+// there is nothing to smooth; unsupported naming what the executor lacks; see octavo/result.h.
 Result<SmoothReport> smooth_model(const std::filesystem::path& fp32_model,
                                   const std::filesystem::path& output, const SmoothOptions& options,
                                   const Progress& progress = {});
