@@ -1,5 +1,7 @@
 #include "runtime/frame.h"
 
+#include <chrono>
+
 namespace octavo {
 
 Result<RunMemory::Piece> RunMemory::allocate(size_t bytes) {
@@ -61,22 +63,40 @@ RunValue Frame::share(int id) {
   return {*tensor, block};
 }
 
-Status Frame::run(const Show& show, const std::vector<char>& watched) {
+Status Frame::run_step(const Step& step) {
+  OpContext context(*this, step);
+  OCTAVO_CHECK(step.op->run(context).within(step.where));
+  for (const int block : scratch) services.memory.release(block);
+  scratch.clear();
+  for (const int out : step.outputs) {
+    if (out < 0) continue;
+    const auto n = static_cast<size_t>(out);
+    if (!values[n].tensor.defined() && schedule.used[n] != 0)
+      return Error{Code::internal,
+                   step.where + ": did not make its output \"" + plan.names[n] + "\""};
+  }
+  return Done{};
+}
+
+Status Frame::run(const Show& show, const std::vector<char>& watched,
+                  std::vector<StepTime>* times) {
+  using Clock = std::chrono::steady_clock;
   for (at = 0; at < schedule.steps.size(); ++at) {
     const Step& step = plan.steps[schedule.steps[at]];
-    OpContext context(*this, step);
-    OCTAVO_CHECK(step.op->run(context).within(step.where));
-    for (const int block : scratch) services.memory.release(block);
-    scratch.clear();
-    for (const int out : step.outputs) {
-      if (out < 0) continue;
-      const auto n = static_cast<size_t>(out);
-      if (!values[n].tensor.defined()) {
-        if (schedule.used[n] == 0) continue;
-        return Error{Code::internal,
-                     step.where + ": did not make its output \"" + plan.names[n] + "\""};
+    const auto start = times != nullptr ? Clock::now() : Clock::time_point();
+    OCTAVO_CHECK(run_step(step));
+    if (times != nullptr) {
+      StepTime time{step.where, std::chrono::duration<double>(Clock::now() - start).count(), 0};
+      for (const int out : step.outputs) {
+        if (out >= 0) time.bytes += values[static_cast<size_t>(out)].tensor.bytes().size();
       }
-      if (show && watched[n] != 0) OCTAVO_CHECK(show(out, values[n].tensor));
+      times->push_back(std::move(time));
+    }
+    if (show) {
+      for (const int out : step.outputs) {
+        if (out >= 0 && watched[static_cast<size_t>(out)] != 0)
+          OCTAVO_CHECK(show(out, values[static_cast<size_t>(out)].tensor));
+      }
     }
     for (const int dead : schedule.dying[at]) clear(dead);
   }

@@ -10,6 +10,7 @@
 #include "runtime/arena.h"
 #include "runtime/op.h"
 #include "runtime/plan.h"
+#include "runtime/session.h"
 
 namespace octavo {
 
@@ -57,7 +58,8 @@ class Frame {
   using Show = std::function<Status(int id, const Tensor& tensor)>;
   // Runs the schedule. `show` sees the values whose flag in `watched` is set as soon as they are
   // made.
-  Status run(const Show& show, const std::vector<char>& watched);
+  Status run(const Show& show, const std::vector<char>& watched,
+             std::vector<StepTime>* times = nullptr);
 
   // Null when the value is not there (yet, or any more).
   const Tensor* find(int id) const;
@@ -74,6 +76,9 @@ class Frame {
   std::vector<RunValue> values;
   size_t at = 0;             // index into schedule.steps
   std::vector<int> scratch;  // blocks of the step that runs
+
+ private:
+  Status run_step(const Step& step);
 };
 
 }  // namespace octavo

@@ -65,7 +65,6 @@ Result<Session> Session::create(Model model, const SessionOptions& options) {
                  std::string("OCTAVO_CPU names an instruction set that this CPU does not have; "
                              "known are ") +
                      kernels::known()};
-  OCTAVO_CHECK(inline_functions(model));
   OCTAVO_CHECK(check(model));
   for (const ValueInfo& v : model.graph.inputs) {
     if (v.dtype == DType::undefined || v.dtype == DType::string)
@@ -196,8 +195,8 @@ Result<std::vector<Tensor>> Session::run(std::span<const Feed> feeds,
       }
       std::vector<char> watched(seen.empty() ? 0 : s.plan.names.size(), 0);
       for (const int id : seen) watched[static_cast<size_t>(id)] = 1;
-      OCTAVO_CHECK(
-          frame.run(options.tap && !seen.empty() ? Frame::Show(show) : Frame::Show(), watched));
+      OCTAVO_CHECK(frame.run(options.tap && !seen.empty() ? Frame::Show(show) : Frame::Show(),
+                             watched, options.times));
       std::vector<Tensor> tensors;
       for (const int id : results) {
         OCTAVO_TRY(Tensor t, s.ready(frame, id));

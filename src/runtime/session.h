@@ -24,14 +24,23 @@ struct SessionOptions {
 
 using Feed = std::pair<std::string, Tensor>;
 
-// Sees a value as soon as it is made; an error ends the run.
+// Sees a value as soon as it is made; an error ends the run. The tensor is valid during the call
+// only (its memory is used again): clone() what should stay.
 using Tap = std::function<Status(const std::string& value, const Tensor& tensor)>;
+
+// How long one step of a run took, and what it made.
+struct StepTime {
+  std::string where;  // Node::describe()
+  double seconds = 0;
+  size_t bytes = 0;  // of its outputs
+};
 
 struct RunOptions {
   std::vector<std::string>
       outputs;  // which values to return, any value of the graph; empty: the graph's outputs
   std::vector<std::string> watch;  // values the tap sees (never folded away)
   Tap tap;
+  std::vector<StepTime>* times = nullptr;  // filled with the steps in the order they ran
 };
 
 class Session {

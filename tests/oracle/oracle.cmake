@@ -8,6 +8,9 @@ set(OCTAVO_ORT_OLD_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/ort-1.17/bin/python"
 add_executable(oracle_dump_weights ${CMAKE_CURRENT_LIST_DIR}/dump_weights.cc)
 target_compile_options(oracle_dump_weights PRIVATE ${OCTAVO_WARNINGS})
 target_link_libraries(oracle_dump_weights PRIVATE octavo::formats)
+add_executable(oracle_run_model ${CMAKE_CURRENT_LIST_DIR}/run_model.cc)
+target_compile_options(oracle_run_model PRIVATE ${OCTAVO_WARNINGS})
+target_link_libraries(oracle_run_model PRIVATE octavo::formats octavo::runtime)
 
 file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(file IN LISTS oracles)
@@ -16,5 +19,5 @@ foreach(file IN LISTS oracles)
   add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT 900
-    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
 endforeach()
