@@ -65,6 +65,7 @@ Result<Session> Session::create(Model model, const SessionOptions& options) {
                  std::string("OCTAVO_CPU names an instruction set that this CPU does not have; "
                              "known are ") +
                      kernels::known()};
+  OCTAVO_CHECK(inline_functions(model));
   OCTAVO_CHECK(check(model));
   for (const ValueInfo& v : model.graph.inputs) {
     if (v.dtype == DType::undefined || v.dtype == DType::string)
