@@ -113,6 +113,7 @@ mkdir -p build/venv
 # The light lists are complete, so --no-deps: nothing unpinned can slip in.
 environment light tests/oracle/requirements.txt --no-deps
 environment ort-1.17 tests/oracle/requirements-ort-1.17.txt --no-deps
+environment runtimes tests/oracle/requirements-runtimes.txt --no-deps
 if [ $oracles = 1 ]; then
   environment torch tests/oracle/requirements-torch.txt
 fi

@@ -47,7 +47,8 @@ fi
 # The Rust crate is the same in every preset; one folder for all builds it once.
 cmake --preset $preset "${launcher[@]}" -DOCTAVO_CARGO_TARGET_DIR="$PWD/build/rust" -DOCTAVO_MODELS="$PWD/build/models" \
   -DOCTAVO_ORACLE_PYTHON="$python" \
-  -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" >build/configure.log ||
+  -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" \
+  -DOCTAVO_RUNTIMES_PYTHON="$PWD/build/venv/runtimes/bin/python" >build/configure.log ||
   { cat build/configure.log && exit 1; }
 cmake --build --preset $preset -j "$jobs"
 ctest --preset $preset -j "$jobs" "${ctest_options[@]}"

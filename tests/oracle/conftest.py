@@ -1,6 +1,6 @@
 """Fixtures of the oracle tests. Environment (set by ctest): OCTAVO_BIN, the program under test;
 OCTAVO_MODELS, the folder of scripts/fetch_models.sh; OCTAVO_ORT_OLD_PYTHON, an interpreter with the
-oldest supported onnxruntime.
+oldest supported onnxruntime; OCTAVO_RUNTIMES_PYTHON, one with OpenVINO and fastembed.
 
     def test_names(octavo, tiny, tmp_path):
         octavo("import", tiny / "bert", "-o", tmp_path)             # asserts exit 0
@@ -51,17 +51,27 @@ def octavo():
     return call
 
 
-@pytest.fixture(scope="session")
-def old_python():
-    """old_python(code, *arguments) runs Python code where onnxruntime is 1.17.3."""
-    python = os.environ.get("OCTAVO_ORT_OLD_PYTHON", "")
+def _interpreter(variable, what):
+    python = os.environ.get(variable, "")
     if not pathlib.Path(python).is_file():
-        pytest.skip("no onnxruntime 1.17.3 here: scripts/setup.sh makes it")
+        pytest.skip(f"no {what} here: scripts/setup.sh makes it")
 
     def call(code, *arguments, check=True, timeout=600, **options):
         return _run((python, "-c", code, *arguments), check, timeout, **options)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def old_python():
+    """old_python(code, *arguments) runs Python code where onnxruntime is 1.17.3."""
+    return _interpreter("OCTAVO_ORT_OLD_PYTHON", "onnxruntime 1.17.3")
+
+
+@pytest.fixture(scope="session")
+def runtimes_python():
+    """runtimes_python(code, *arguments) runs Python code where OpenVINO and fastembed are."""
+    return _interpreter("OCTAVO_RUNTIMES_PYTHON", "OpenVINO and fastembed")
 
 
 def _model(*parts):

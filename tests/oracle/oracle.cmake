@@ -3,6 +3,7 @@
 # is the one of scripts/setup.sh unless OCTAVO_ORACLE_PYTHON says otherwise.
 set(OCTAVO_ORACLE_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/light/bin/python" CACHE FILEPATH "Python of the test oracles")
 set(OCTAVO_ORT_OLD_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/ort-1.17/bin/python" CACHE FILEPATH "Python with onnxruntime 1.17.3")
+set(OCTAVO_RUNTIMES_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/runtimes/bin/python" CACHE FILEPATH "Python with OpenVINO and fastembed")
 
 # Programs that show an oracle what no command prints.
 add_executable(oracle_dump_weights ${CMAKE_CURRENT_LIST_DIR}/dump_weights.cc)
@@ -12,6 +13,7 @@ add_executable(oracle_run_model ${CMAKE_CURRENT_LIST_DIR}/run_model.cc)
 target_compile_options(oracle_run_model PRIVATE ${OCTAVO_WARNINGS})
 target_link_libraries(oracle_run_model PRIVATE octavo::formats octavo::runtime)
 
+set(pythons "OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
 file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(file IN LISTS oracles)
   get_filename_component(name ${file} NAME_WE)
@@ -19,5 +21,5 @@ foreach(file IN LISTS oracles)
   add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT 900
-    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;${pythons}")
 endforeach()
