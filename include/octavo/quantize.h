@@ -33,6 +33,7 @@ struct QuantizeReport {
   };
   std::vector<Quantized> quantized;
   std::vector<Kept> kept;  // nodes of op_types that stayed as they were, and why
+  std::vector<std::string> warnings;
   uint64_t bytes_before = 0, bytes_after = 0;  // of all initializers
 };
 

@@ -48,6 +48,7 @@ void add_verify(CLI::App& app, Context& context);
 std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 
+void add_quantize(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smooth(CLI::App& app, Context& context);
 

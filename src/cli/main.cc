@@ -32,6 +32,7 @@ Exit codes: 0 done; 1 a check that was asked for did not pass; 2 wrong usage;
 void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_import(app, context);
   octavo::cli::add_smooth(app, context);
+  octavo::cli::add_quantize(app, context);
   octavo::cli::add_verify(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);

@@ -148,7 +148,7 @@ TEST_F(OnnxTest, ModelsTheEverythingFile) {
   ASSERT_EQ(model.metadata.size(), 2U);
   EXPECT_EQ(model.metadata[0], (std::pair<std::string, std::string>{"b", "meta b"}));
   const auto& nodes = model.graph.nodes;
-  const auto find = [&](const std::string& name) {
+  const auto find = [&](const std::string& name) -> const Node& {
     return *std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == name; });
   };
   EXPECT_EQ(find("mean").ints_or("axes", {}), (std::vector<int64_t>{-1, 0}));

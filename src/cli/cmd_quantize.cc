@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "octavo/quantize.h"
+
+namespace octavo::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const QuantizeReport& r) {
+  Json out = {{"bytes_before", r.bytes_before},
+              {"bytes_after", r.bytes_after},
+              {"quantized", Json::array()},
+              {"kept", Json::array()},
+              {"warnings", r.warnings}};
+  for (const auto& q : r.quantized)
+    out["quantized"].push_back({{"node", q.node},
+                                {"weight", q.weight},
+                                {"bytes_before", q.weight_bytes_before},
+                                {"bytes_after", q.weight_bytes_after}});
+  for (const auto& k : r.kept) out["kept"].push_back({{"node", k.node}, {"reason", k.reason}});
+  return out;
+}
+
+void print(const QuantizeReport& r) {
+  Table done({"quantized", "weight", "before", "after"});
+  for (const auto& q : r.quantized)
+    done.add({q.node, q.weight, human_bytes(static_cast<uint64_t>(q.weight_bytes_before)),
+              human_bytes(static_cast<uint64_t>(q.weight_bytes_after))});
+  std::fputs(done.str().c_str(), stdout);
+  if (!r.kept.empty()) {
+    Table kept({"kept as it was", "why"});
+    for (const auto& k : r.kept) kept.add({k.node, k.reason});
+    std::printf("\n%s", kept.str().c_str());
+  }
+  std::printf("\n%zu nodes quantized, %zu kept; weights %s -> %s\n", r.quantized.size(),
+              r.kept.size(), human_bytes(r.bytes_before).c_str(),
+              human_bytes(r.bytes_after).c_str());
+}
+
+struct Arguments {
+  std::string input, output;
+  QuantizeOptions options;
+  bool json = false;
+};
+
+}  // namespace
+
+void add_quantize(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand(
+      "quantize",
+      "Quantize the constant weights of MatMul (and Gemm) to 8 bits and the activations when the "
+      "model runs:\nthe same graph, names, scales and bytes as "
+      "onnxruntime.quantization.quantize_dynamic");
+  const auto args = std::make_shared<Arguments>();
+  QuantizeOptions& o = args->options;
+  command->add_option("IN", args->input, "FP32 ONNX model")->required();
+  command->add_option("OUT", args->output, "INT8 ONNX model to write")->required();
+  command->add_flag("--per-channel", o.per_channel,
+                    "A scale for every output channel instead of one for the whole weight");
+  command
+      ->add_option("--op-types", o.op_types,
+                   "Op types to quantize, separated by commas; MatMul is the only one")
+      ->delimiter(',')
+      ->expected(1)
+      ->capture_default_str();
+  command
+      ->add_option("--weight-type", o.weight_type, "qint8 (symmetric) or quint8 (with zero point)")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, WeightType>{{"qint8", WeightType::qint8},
+                                                                    {"quint8", WeightType::quint8}},
+                                  CLI::ignore_case))
+      ->default_str("qint8");
+  command
+      ->add_option("--exclude", o.exclude,
+                   "Regular expression (ECMAScript) searched for in node names; nodes that match "
+                   "stay FP32. Repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--reduce-range", o.reduce_range,
+                    "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
+  command->add_flag("--external-data", o.external_data,
+                    "Weights in OUT.data beside OUT (always so above 2 GB)");
+  command->add_flag("--json", args->json, "Print one JSON object, for scripts");
+  command->footer(
+      "The file that OUT names, and its sidecar, appear together when all is written; an old pair "
+      "is replaced.\nIN and OUT may be the same file.");
+  command->callback([args, &context] {
+    const auto report =
+        quantize_model(args->input, args->output, args->options, context.progress());
+    if (!report) return context.fail(report.error());
+    for (const auto& warning : report->warnings)
+      std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
+    if (args->json) {
+      std::puts(to_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    } else {
+      print(*report);
+    }
+  });
+}
+
+}  // namespace octavo::cli

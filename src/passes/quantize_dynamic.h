@@ -1,0 +1,43 @@
+#pragma once
+// Dynamic INT8 in the form of onnxruntime.quantization.quantize_dynamic (docs/quantization.md).
+//
+//   before:  Y = MatMul(X, W)                                            W a float32 constant
+//   after:   X_quantized, X_scale, X_zero_point = DynamicQuantizeLinear(X)     once for every X
+//            Y_output_quantized = MatMulInteger(X_quantized, W_quantized,
+//                                               X_zero_point, W_zero_point)
+//            Y = Cast(Y_output_quantized) * (X_scale * W_scale)
+//
+// Gemm becomes MatMul + Add first. A weight that another op reads as well is dequantized for it, if
+// that op comes later. Subgraphs and function bodies stay as they are. Weights are quantized when
+// their bytes are asked for, one at a time.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "octavo/quantize.h"
+#include "passes/quantize_weight.h"
+
+namespace octavo {
+
+struct QuantizeDynamicOptions {
+  WeightForm form;
+  // Whether a node stays as it is, and why; empty: it may be quantized. Null: all may.
+  std::function<std::string(const Node&)> exclude;
+  std::shared_ptr<ThreadPool> pool;  // null: one of its own
+};
+
+struct QuantizedModel {
+  Model model;
+  QuantizeReport report;
+};
+
+// Nothing quantized is not an error here; the report says why. Errors: unsupported for opsets
+// before 11, which have no DynamicQuantizeLinear.
+Result<QuantizedModel> quantize_dynamic(Model model, const QuantizeDynamicOptions& options);
+
+}  // namespace octavo

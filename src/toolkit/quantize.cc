@@ -1,0 +1,104 @@
+#include "octavo/quantize.h"
+
+#include <algorithm>
+#include <memory>
+#include <regex>
+#include <utility>
+
+#include "base/result.h"
+#include "formats/onnx.h"
+#include "passes/quantize_dynamic.h"
+
+namespace octavo {
+
+namespace {
+
+// onnx.save keeps tensors in the model file that take less than 1,024 bytes as a Python object,
+// which has 33 bytes of its own.
+constexpr size_t kThreshold = 991;
+
+// The library's std::regex recurses once a character; no sane node name is this long.
+constexpr size_t kMaxNameForRegex = 4096;
+
+struct Exclusion {
+  std::string pattern;
+  std::regex regex;
+  bool used = false;
+};
+
+Result<std::vector<Exclusion>> compile(const std::vector<std::string>& patterns) {
+  std::vector<Exclusion> out;
+  for (const auto& pattern : patterns) {
+    try {
+      out.push_back({pattern, std::regex(pattern, std::regex::ECMAScript), false});
+    } catch (const std::regex_error& e) {
+      return Error{
+          Code::invalid_input,
+          "exclude: \"" + pattern + "\" is not a regular expression (ECMAScript): " + e.what()};
+    }
+  }
+  return out;
+}
+
+// The node's name, or its output where it has none.
+std::string excluded_by(std::vector<Exclusion>& exclusions, const Node& node) {
+  const std::string& full = node.name.empty() ? node.outputs[0] : node.name;
+  const std::string name = full.substr(0, kMaxNameForRegex);
+  for (auto& e : exclusions) {
+    try {
+      if (!std::regex_search(name, e.regex)) continue;
+    } catch (const std::regex_error&) {  // too complex for this name: it cannot be said to match
+      continue;
+    }
+    e.used = true;
+    return "excluded by \"" + e.pattern + "\"";
+  }
+  return {};
+}
+
+Error nothing_to_do(const QuantizeReport& report) {
+  constexpr size_t kListed = 20;
+  std::string message =
+      "nothing would be quantized: the graph has no MatMul (or Gemm) with a constant float32 "
+      "weight";
+  for (size_t i = 0; i < std::min(report.kept.size(), kListed); ++i)
+    message += "\n  " + report.kept[i].node + ": " + report.kept[i].reason;
+  if (report.kept.size() > kListed)
+    message += "\n  and " + std::to_string(report.kept.size() - kListed) + " more";
+  return {Code::invalid_input, message};
+}
+
+}  // namespace
+
+Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
+                                      const std::filesystem::path& output,
+                                      const QuantizeOptions& options, const Progress& progress) {
+  for (const auto& op : options.op_types) {
+    if (op != "MatMul")
+      return Error{Code::unsupported, "op type \"" + op +
+                                          "\" cannot be quantized; the only one is MatMul (a Gemm "
+                                          "becomes a MatMul and an Add)"};
+  }
+  if (options.op_types.empty())
+    return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
+  OCTAVO_TRY(auto exclusions, compile(options.exclude));
+  OCTAVO_TRY(Model model, read_onnx(input));
+  QuantizeDynamicOptions how;
+  how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel};
+  how.exclude = [&](const Node& node) { return excluded_by(exclusions, node); };
+  OCTAVO_TRY(QuantizedModel done, quantize_dynamic(std::move(model), how).within(input.string()));
+  if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
+  for (const auto& e : exclusions) {
+    if (!e.used) done.report.warnings.push_back("exclude \"" + e.pattern + "\" matches no MatMul");
+  }
+  OnnxWriteOptions writing;
+  writing.external_data = options.external_data;
+  writing.threshold = kThreshold;
+  OCTAVO_CHECK(write_onnx(done.model, output, writing,
+                          [&](std::string_view, uint64_t bytes, uint64_t total) {
+                            if (progress) progress("quantize", bytes, total);
+                          }));
+  return std::move(done.report);
+}
+
+}  // namespace octavo
