@@ -15,6 +15,25 @@ namespace octavo::cli {
 
 namespace {
 
+constexpr const char* kDescription =
+    R"(Turn texts into vectors with a model folder.
+
+Pooling, normalisation, prompts and the maximum length come from the model's
+files; what had to be guessed is said on stderr, and so is every text that was
+cut. A text's vector does not depend on its neighbours.)";
+
+constexpr const char* kFooter =
+    R"(Output: on a terminal a table with the cosine of each pair, in a pipe JSON
+Lines ({"index": 0, "text": ..., "embedding": [...]}), in a file what its
+extension says. Texts stream through: memory does not grow with their number.
+
+Examples:
+  octavo embed minilm-int8 "how do I reset my password?" "I forgot my login"
+  octavo embed minilm-int8 --input texts.txt --output vectors.npy
+  octavo embed qwen3 --prompt-name query --dimensions 256 "who wrote Faust?"
+
+Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
+
 // Enough texts of a chunk that many share a length (and so a run), few enough that their vectors
 // stay small: 4,096 x 1,024 floats are 16 MB.
 constexpr size_t kChunkTexts = 4096;
@@ -131,47 +150,51 @@ Status run(const Options& options, const Context& context) {
 
 void add_embed(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "embed",
-      "Embed texts with a model folder: on a terminal a table with the cosine of each pair, in a "
-      "pipe JSON Lines.\nPooling, normalisation, prompts and maximum length come from the model's "
-      "files; what had to be guessed is said.");
-  command->add_option("dir", options->folder, "Folder with an ONNX model and its tokenizer")
+  CLI::App* command = app.add_subcommand("embed", kDescription);
+  command->footer(kFooter);
+  command->add_option("DIR", options->folder, "folder with an ONNX model and its tokenizer")
       ->required()
       ->type_name("DIR");
-  command->add_option("texts", options->texts, "Texts; none: --input, or standard input")
+  command
+      ->add_option("TEXT", options->texts,
+                   "texts (default: those of --input, or of standard input)")
       ->type_name("TEXT");
   command
       ->add_option(
           "--input", options->input,
-          "One text a line, or JSON Lines {\"text\": ..., \"id\": ...}; - is standard input")
+          "one text a line, or JSON Lines {\"text\": ..., \"id\": ...}; - is standard input")
       ->type_name("FILE");
   command
       ->add_option("--output", options->output,
-                   "Write here, whole or not at all: .jsonl, .npy or .safetensors")
+                   "write here, whole or not at all: .jsonl, .npy or .safetensors")
       ->type_name("FILE");
-  command->add_option("--format", options->format, "Whatever the extension or terminal suggests")
+  command
+      ->add_option("--format", options->format,
+                   "table, jsonl, npy or safetensors (default: see below)")
+      ->type_name("NAME")
       ->check(CLI::IsMember({"table", "jsonl", "npy", "safetensors"}));
-  command->add_flag("--json", options->json, "The same as --format jsonl");
+  command->add_flag("--json", options->json, "the same as --format jsonl");
   command
       ->add_option("--prompt-name", options->embed.prompt_name,
-                   "Prompt of config_sentence_transformers.json to put before each text")
+                   "prompt of config_sentence_transformers.json to put before each text")
       ->type_name("NAME");
-  command->add_option("--max-length", options->embed.max_length, "Cut texts to so many tokens")
+  command->add_option("--max-length", options->embed.max_length, "cut texts to so many tokens")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   command
       ->add_option("--dimensions", options->embed.dimensions,
-                   "Keep the first N numbers (Matryoshka) and normalise again")
+                   "keep the first N numbers (Matryoshka) and normalise again")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   command->add_flag("--no-normalize", options->no_normalize,
-                    "Leave the vectors' lengths as they are");
+                    "leave the vectors' lengths as they are");
   command
       ->add_option("--model-file", options->open.model_file,
                    "ONNX file in DIR, or a path; else model.int8.onnx, model.onnx, onnx/model.onnx")
       ->type_name("FILE");
-  command->add_option("--threads", options->open.threads, "Threads; else one a usable CPU")
+  command
+      ->add_option("--threads", options->open.threads,
+                   "threads (default: all that this process may use)")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   command->callback([options, command, &context] {

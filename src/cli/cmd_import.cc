@@ -13,6 +13,23 @@ namespace octavo::cli {
 
 namespace {
 
+constexpr const char* kDescription =
+    R"(Write a Hugging Face snapshot or a GGUF file as FP32 ONNX.
+
+Architectures: BERT, and decoders of the Llama, Mistral, Qwen2 and Qwen3 kind.
+The model's output is last_hidden_state; there is no language-model head.)";
+
+constexpr const char* kFooter =
+    R"(The output folder then holds model.onnx (opset 17, standard ops, nodes named
+after the modules), its weights in model.onnx.data, and the tokenizer and config
+files: copied, or made from the GGUF's metadata.
+
+Examples:
+  octavo import all-MiniLM-L6-v2 -o minilm-fp32
+  octavo import SmolLM2-135M.gguf -o smollm2-fp32 --json
+
+Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
+
 struct Options {
   std::string source;
   std::string output;
@@ -57,25 +74,21 @@ void print_text(const Options& options, const ImportReport& report) {
 
 void add_import(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "import",
-      "Write a Hugging Face snapshot or a GGUF file as FP32 ONNX: model.onnx, its sidecar "
-      "model.onnx.data,\nand the tokenizer and config files a runtime needs. BERT, and decoders of "
-      "the Llama, Mistral, Qwen2 and Qwen3\nkind; the output is last_hidden_state, without a "
-      "language-modelling head.");
+  CLI::App* command = app.add_subcommand("import", kDescription);
+  command->footer(kFooter);
   command
-      ->add_option("source", options->source,
-                   "Snapshot folder (config.json, *.safetensors, tokenizer.json) or *.gguf file")
+      ->add_option("SOURCE", options->source,
+                   "snapshot folder (config.json, *.safetensors, tokenizer.json) or *.gguf file")
       ->required()
       ->type_name("SRC");
-  command->add_option("-o,--output", options->output, "Folder to write into; made if need be")
+  command->add_option("-o,--output", options->output, "folder to write into; made if need be")
       ->required()
       ->type_name("DIR");
   command->add_flag(
       "--functions", options->import.functions,
-      "Keep RMSNorm, rotary embedding, attention and SwiGLU as model-local functions "
+      "keep RMSNorm, rotary embedding, attention and SwiGLU as model-local functions "
       "of domain ai.octavo;\nsmaller and easier to read, but OpenVINO cannot load it");
-  command->add_flag("--json", options->json, "Print what was written as JSON");
+  command->add_flag("--json", options->json, "print what was written as JSON");
   command->callback([options, &context] {
     const auto report =
         import_model(options->source, options->output, options->import, context.progress());

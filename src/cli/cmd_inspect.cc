@@ -10,6 +10,20 @@ namespace octavo::cli {
 
 namespace {
 
+constexpr const char* kDescription =
+    R"(Show what is inside an ONNX file: inputs, outputs, ops, weights, sidecars.)";
+
+constexpr const char* kFooter =
+    R"(Output: the graph's inputs and outputs, how often each op occurs, the weights by
+element type and size, the largest of them, and the files that hold them.
+
+Examples:
+  octavo inspect model.onnx
+  octavo inspect model.int8.onnx --largest 0 --json
+
+Exit codes: 0 done; 2 wrong usage; 3 the file is not there or is damaged (the
+reason is on stderr).)";
+
 using Json = nlohmann::ordered_json;
 
 Json values_json(const std::vector<InspectReport::Value>& values) {
@@ -127,13 +141,14 @@ struct Arguments {
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand(
-      "inspect", "Show what is inside an ONNX file: inputs, outputs, ops, weights, sidecars");
+  auto* command = app.add_subcommand("inspect", kDescription);
+  command->footer(kFooter);
   const auto args = std::make_shared<Arguments>();
-  command->add_option("FILE", args->file, "ONNX model")->required();
-  command->add_option("--largest", args->largest, "How many of the largest weights to list")
+  command->add_option("FILE", args->file, "ONNX file")->required();
+  command->add_option("--largest", args->largest, "how many of the largest weights to list")
+      ->type_name("N")
       ->capture_default_str();
-  command->add_flag("--json", args->json, "Print one JSON object, for scripts");
+  command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
     const auto report = inspect_model(args->file, args->largest);
     if (!report) return context.fail(report.error());

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kDescription =
-    R"(Move activation outliers into the weights (SmoothQuant), so that INT8 loses less.
+    R"(Move activation outliers into the weights (SmoothQuant) so that INT8 loses less.
 
 Every input X of constant-weight MatMuls or Gemms is divided by one factor a
 channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
