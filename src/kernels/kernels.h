@@ -79,6 +79,8 @@ struct Table {
 
   // *low, *high widened to the smallest and largest of x (NaN is ignored).
   void (*min_max_f32)(size_t n, const float* x, float* low, float* high);
+  // Whether no x is NaN or infinite.
+  bool (*all_finite_f32)(size_t n, const float* x);
   // max[i] = max(max[i], |x[r][i]|) over rows; NaN is ignored.
   void (*column_absmax_f32)(size_t rows, size_t n, const float* x, float* max);
   // clamp(round_half_even(x / scale) + zero), into u8 or s8. A division, as ONNX defines it. NaN

@@ -119,6 +119,21 @@ void min_max(size_t n, const float* x, float* low, float* high) {
   *high = reduce_max(highs);
 }
 
+// x - x is 0, or NaN for what is not finite, and a NaN stays in the sum.
+bool all_finite(size_t n, const float* x) {
+  F sum = set(0.0F);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const F v = load(x + i);
+    sum = add(sum, sub(v, v));
+  }
+  if (i < n) {
+    const F v = load(x + i, n - i);
+    sum = add(sum, sub(v, v));
+  }
+  return reduce_add(sum) == 0.0F;
+}
+
 void column_absmax(size_t rows, size_t n, const float* x, float* result) {
   for (size_t r = 0; r < rows; ++r, x += n) {
     size_t i = 0;

@@ -183,6 +183,22 @@ TEST(MinMax, WidensAndSkipsNaN) {
   }
 }
 
+TEST(AllFinite, FindsOneBadValueAnywhere) {
+  for (const size_t n : kLengths) {
+    auto x = Guarded<float>::of(Random(n).floats(n, -1e38F, 1e38F));
+    for (const Table* table : test::tables()) EXPECT_TRUE(table->all_finite_f32(n, x.data()));
+    for (const float bad : {kNaN, kInf, -kInf}) {
+      for (const size_t at : {size_t{0}, n / 2, n - 1}) {
+        const float kept = x[at];
+        x[at] = bad;
+        for (const Table* table : test::tables())
+          EXPECT_FALSE(table->all_finite_f32(n, x.data())) << table->name << " " << n << " " << at;
+        x[at] = kept;
+      }
+    }
+  }
+}
+
 TEST(ColumnAbsmax, RaisesWhatIsThere) {
   for (const size_t n : kLengths) {
     constexpr size_t kRows = 5;

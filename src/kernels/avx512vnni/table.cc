@@ -38,7 +38,8 @@ constinit const Table kAvx512Vnni{"avx512vnni",
                                   layer_norm,
                                   rms_norm,
                                   min_max,
-                                  column_absmax,
+                                  all_finite,
+                           column_absmax,
                                   quantize<uint8_t, 0, 255>,
                                   quantize<int8_t, -128, 127>};
 

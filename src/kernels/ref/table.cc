@@ -78,6 +78,7 @@ constinit const Table kRef{"ref",
                            layer_norm,
                            rms_norm,
                            min_max,
+                           all_finite,
                            column_absmax,
                            quantize<uint8_t, 0, 255>,
                            quantize<int8_t, -128, 127>};

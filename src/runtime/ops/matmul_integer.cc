@@ -139,8 +139,8 @@ class DynamicQuantizeMatMul final : public Op {
     OCTAVO_TRY(const float* bias, bias_of(context, 4, p.n));
     OCTAVO_TRY(const auto bytes, context.scratch(static_cast<size_t>(a.size())));
     OCTAVO_TRY(const Tensor quantized, Tensor::borrow(DType::u8, a.shape(), bytes, nullptr));
-    const LinearU8 linear =
-        dynamic_u8(context, a.values<float>(), reinterpret_cast<uint8_t*>(bytes.data()));
+    OCTAVO_TRY(const LinearU8 linear,
+               dynamic_u8(context, a.values<float>(), reinterpret_cast<uint8_t*>(bytes.data())));
     const Tensor zero = Tensor::scalar<uint8_t>(linear.zero);
     OCTAVO_TRY(const auto sums, scratch_sums(context, p));
     OCTAVO_CHECK(b_.products(context, p, quantized, &zero, context.input(3), sums.data()));

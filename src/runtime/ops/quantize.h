@@ -28,7 +28,8 @@ struct LinearU8 {
   uint8_t zero;
 };
 
-// DynamicQuantizeLinear: the range of x, widened to hold 0, onto 0..255.
-LinearU8 dynamic_u8(OpContext& context, std::span<const float> x, uint8_t* y);
+// DynamicQuantizeLinear: the range of x, widened to hold 0, onto 0..255. Errors: x holds a NaN or
+// an infinity, whose scale would turn every other value into noise.
+Result<LinearU8> dynamic_u8(OpContext& context, std::span<const float> x, uint8_t* y);
 
 }  // namespace octavo::ops

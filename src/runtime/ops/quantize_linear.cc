@@ -2,6 +2,7 @@
 // bits, and int32 to dequantize) and DynamicQuantizeLinear. Not float8 and float4.
 
 #include <array>
+#include <cmath>
 #include <mutex>
 #include <string>
 
@@ -13,24 +14,31 @@
 
 namespace octavo::ops {
 
-LinearU8 dynamic_u8(OpContext& context, std::span<const float> x, uint8_t* y) {
+Result<LinearU8> dynamic_u8(OpContext& context, std::span<const float> x, uint8_t* y) {
   const kernels::Table& table = context.kernels();
   constexpr size_t kGrain = 16384;
   float low = 0;
   float high = 0;
+  bool finite = true;
   std::mutex mutex;
   // Smallest and largest do not depend on the order in which they are found.
   context.pool().parallel_for(x.size(), kGrain, [&](size_t begin, size_t end) {
     float part_low = 0;
     float part_high = 0;
     table.min_max_f32(end - begin, x.data() + begin, &part_low, &part_high);
+    const bool part_finite = table.all_finite_f32(end - begin, x.data() + begin);
     const std::lock_guard lock(mutex);
+    finite = finite && part_finite;
     low = std::min(low, part_low);
     high = std::max(high, part_high);
   });
   LinearU8 linear{1, 0};
-  // All zeros leave the scale open; onnxruntime takes 1.
-  if (high != low) linear.scale = (high - low) / 255.0F;
+  if (!finite) return Error{Code::invalid_input, "quantizes a NaN or an infinity"};
+  // In double only where the range overflows: elsewhere the standard's float arithmetic.
+  float scale = (high - low) / 255.0F;
+  if (std::isinf(scale)) scale = static_cast<float>((double{high} - double{low}) / 255.0);
+  // All zeros (or denormals whose range / 255 is 0) leave the scale open; onnxruntime takes 1.
+  if (scale > 0) linear.scale = scale;
   linear.zero = round_into<uint8_t>(-low / linear.scale, 0);
   context.pool().parallel_for(x.size(), kGrain, [&](size_t begin, size_t end) {
     table.quantize_f32_u8(end - begin, x.data() + begin, linear.scale, linear.zero, y + begin);
@@ -304,7 +312,8 @@ class DynamicQuantizeLinear final : public Op {
     const Tensor& x = context.required(0);
     if (x.dtype() != DType::f32) return unsupported_dtype(x.dtype());
     OCTAVO_TRY(Tensor * y, context.output(0, DType::u8, x.shape()));
-    const LinearU8 linear = dynamic_u8(context, x.values<float>(), y->mutable_data<uint8_t>());
+    OCTAVO_TRY(const LinearU8 linear,
+               dynamic_u8(context, x.values<float>(), y->mutable_data<uint8_t>()));
     OCTAVO_TRY(Tensor * scale, context.output(1, DType::f32, {}));
     scale->mutable_data<float>()[0] = linear.scale;
     OCTAVO_TRY(Tensor * zero, context.output(2, DType::u8, {}));
