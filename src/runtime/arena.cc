@@ -17,8 +17,7 @@ constexpr size_t kPage = 4096;
 // have.
 constexpr size_t kReserve = size_t{1} << 40;
 constexpr size_t kSmallestReserve = size_t{1} << 26;
-// Growing past what was touched before is checked against free memory from this step on: below it
-// the question costs more than it saves.
+// Below this, asking the system how much is free costs more than it saves.
 constexpr size_t kUnchecked = size_t{1} << 28;
 constexpr size_t kMostIdle = 8;
 
@@ -50,6 +49,8 @@ size_t available_memory() {
 
 }  // namespace
 
+bool memory_available(size_t bytes) { return bytes <= kUnchecked || bytes <= available_memory(); }
+
 Result<std::unique_ptr<Arena>> Arena::create() {
   for (size_t bytes = kReserve; bytes >= kSmallestReserve; bytes /= 2) {
     void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -70,8 +71,7 @@ Result<std::byte*> Arena::allocate(size_t bytes) {
   auto place = used_.begin();
   for (; place != used_.end() && place->begin - begin < size; ++place) begin = place->end;
   const size_t end = begin + size;
-  if (end > reserved_ ||
-      (end > touched_ && end - touched_ > kUnchecked && end - touched_ > available_memory()))
+  if (end > reserved_ || (end > touched_ && !memory_available(end - touched_)))
     return Error{Code::out_of_memory, "a block of " + std::to_string(bytes) + " bytes, with " +
                                           std::to_string(touched_) + " in use by this run"};
   used_.insert(place, {begin, end});

@@ -13,6 +13,10 @@
 
 namespace octavo {
 
+// Whether the machine (and its cgroup) can still give that many bytes. Asked before large blocks
+// only: with overcommit the system says yes to anything and kills the process later.
+bool memory_available(size_t bytes);
+
 class Arena {
  public:
   // Errors: out_of_memory when no address range can be had.

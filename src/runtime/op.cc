@@ -48,6 +48,8 @@ Result<Tensor*> OpContext::output(size_t i, DType dtype, Shape shape) {
   if (id < 0) return Error{Code::internal, "writes an output that the node does not have"};
   const auto n = static_cast<size_t>(id);
   if (frame_.own_results && frame_.schedule.kept[n] != 0) {
+    if (!memory_available(bytes))
+      return Error{Code::out_of_memory, "a result of " + std::to_string(bytes) + " bytes"};
     OCTAVO_TRY(Tensor made, Tensor::make(dtype, std::move(shape)));
     frame_.set(id, {std::move(made), -1});
   } else {
