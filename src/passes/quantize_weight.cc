@@ -20,6 +20,7 @@ class WeightCache {
     const std::lock_guard lock(mutex_);
     if (owner_ == owner) return tensor_;
     owner_ = nullptr;
+    tensor_.drop_pages();
     tensor_ = Tensor();  // before the next one is made: never two at a time
     OCTAVO_TRY(tensor_, weight.tensor());
     owner_ = owner;
