@@ -33,7 +33,7 @@ constinit const Table kAvx2{"avx2",
                             rms_norm,
                             min_max,
                             all_finite,
-                           column_absmax,
+                            column_absmax,
                             quantize<uint8_t, 0, 255>,
                             quantize<int8_t, -128, 127>};
 

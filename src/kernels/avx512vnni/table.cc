@@ -39,7 +39,7 @@ constinit const Table kAvx512Vnni{"avx512vnni",
                                   rms_norm,
                                   min_max,
                                   all_finite,
-                           column_absmax,
+                                  column_absmax,
                                   quantize<uint8_t, 0, 255>,
                                   quantize<int8_t, -128, 127>};
 
