@@ -171,7 +171,8 @@ template <class F>
 Result<std::vector<uint32_t>> sorted_unique(size_t count, const char* kind, F name) {
   std::vector<uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return name(a) < name(b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return name(a) < name(b); });
   for (size_t i = 1; i < count; ++i)
     if (name(order[i]) == name(order[i - 1]))
       return invalid(std::string("the ") + kind + " " + quote(name(order[i])) + " is there twice");
@@ -337,18 +338,15 @@ Status Gguf::read() {
   if (tensors > in.remaining() / kSmallestTensor)
     return invalid(std::to_string(tensors) + " tensors in the last " +
                    std::to_string(in.remaining()) + " bytes");
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;
   entries_.reserve(tensors);
   places_.reserve(tensors);
-  ranges.reserve(tensors);
   for (uint64_t i = 0; i < tensors; ++i) {
     OCTAVO_TRY(Directory d, read_directory_entry(in).within("tensor " + std::to_string(i)));
     if (d.offset % alignment != 0)
       return invalid("tensor " + quote(d.entry.name) + ": its offset " + std::to_string(d.offset) +
                      " is no multiple of the alignment " + std::to_string(alignment));
     entries_.push_back(std::move(d.entry));
-    places_.push_back({d.type, {}});
-    ranges.emplace_back(d.offset, d.size);
+    places_.push_back({d.type, d.offset, d.size});
   }
   OCTAVO_TRY(names_, sorted_unique(entries_.size(), "tensor", [&](uint32_t i) -> std::string_view {
                return entries_[i].name;
@@ -356,14 +354,13 @@ Status Gguf::read() {
 
   const uint64_t start = (in.position() + alignment - 1) / alignment * alignment;
   const uint64_t end = file_.bytes.size();
-  const FileBytes data = start >= end ? file_.part(end, 0) : file_.part(start, end - start);
+  data_ = start >= end ? file_.part(end, 0) : file_.part(start, end - start);
   for (size_t i = 0; i < entries_.size(); ++i) {
-    const auto [offset, size] = ranges[i];
-    if (offset > data.bytes.size() || size > data.bytes.size() - offset)
+    const auto& [type, offset, size] = places_[i];
+    if (offset > data_.bytes.size() || size > data_.bytes.size() - offset)
       return invalid("tensor " + quote(entries_[i].name) + ": " + std::to_string(size) +
                      " bytes at " + std::to_string(offset) + " of the data, which has " +
-                     std::to_string(data.bytes.size()) + "; the file is cut short or damaged");
-    places_[i].data = data.part(offset, size);
+                     std::to_string(data_.bytes.size()) + "; the file is cut short or damaged");
   }
   return Done{};
 }
@@ -386,7 +383,8 @@ Error Gguf::about(size_t index, Error error) const {
 
 Result<Tensor> Gguf::load(std::string_view name) const {
   OCTAVO_TRY(const size_t at, place_of(name));
-  const auto& [type, data] = places_[at];
+  const GgmlType* type = places_[at].type;
+  const FileBytes data = data_of(at);
   const Shape& shape = entries_[at].shape;
   if (type == nullptr || (type->plain == DType::undefined && type->dequantize == nullptr))
     return about(
@@ -407,7 +405,8 @@ Result<Tensor> Gguf::load(std::string_view name) const {
 
 Result<Tensor> Gguf::load_as_stored(std::string_view name) const {
   OCTAVO_TRY(const size_t at, place_of(name));
-  const auto& [type, data] = places_[at];
+  const GgmlType* type = places_[at].type;
+  const FileBytes data = data_of(at);
   if (type == nullptr || type->plain == DType::undefined)
     return about(at, {Code::unsupported,
                       "is stored as " + entries_[at].stored_as + ", which is no element type"});

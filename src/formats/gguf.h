@@ -88,14 +88,19 @@ class Gguf final : public WeightSource {
  private:
   struct Place {
     const GgmlType* type;  // null: a number we do not know
-    FileBytes data;
+    uint64_t offset;       // in data_
+    uint64_t size;
   };
   Status read();
   Result<size_t> place_of(std::string_view name) const;
+  FileBytes data_of(size_t index) const {
+    return data_.part(places_[index].offset, places_[index].size);
+  }
   Error about(size_t index, Error error) const;
 
   std::string name_;
   FileBytes file_;
+  FileBytes data_;  // the part of it that tensors lie in
   std::vector<std::pair<std::string_view, GgufValue>> metadata_;
   std::vector<uint32_t> keys_;  // indexes into metadata_ by key
   std::vector<WeightEntry> entries_;

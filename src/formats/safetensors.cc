@@ -4,6 +4,7 @@
 #include "formats/safetensors.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 #include <tuple>
@@ -188,17 +189,17 @@ Status check_layout(Header& header, uint64_t data_size) {
     return Error{Code::invalid_input, "the tensors end at byte " + std::to_string(reached) +
                                           " of the data, but there are " +
                                           std::to_string(data_size) + " bytes"};
-  // Entries in the order of the file, which is the order that reads it front to back.
-  std::vector<WeightEntry> entries;
-  std::vector<Place> places;
-  entries.reserve(order.size());
-  places.reserve(order.size());
-  for (const uint32_t i : order) {
-    entries.push_back(std::move(header.entries[i]));
-    places.push_back(header.places[i]);
+  // Entries in the order of the file, which is the order that reads it front to back. In place,
+  // cycle by cycle: a second copy of a million entries would be larger than the file.
+  for (uint32_t start = 0; start < order.size(); ++start) {
+    for (uint32_t to = start; order[to] != to;) {
+      const uint32_t from = std::exchange(order[to], to);
+      if (from == start) break;
+      std::swap(header.entries[to], header.entries[from]);
+      std::swap(header.places[to], header.places[from]);
+      to = from;
+    }
   }
-  header.entries = std::move(entries);
-  header.places = std::move(places);
   return Done{};
 }
 
@@ -232,10 +233,13 @@ class Safetensors final : public WeightSource {
   Status add(FileBytes whole, const std::string& name) {
     OpenFile file{name, std::move(whole), {}};
     OCTAVO_TRY(Header header, read_header(file).within(name));
-    for (size_t i = 0; i < header.entries.size(); ++i) {
-      header.places[i].file = static_cast<uint32_t>(files_.size());
-      entries_.push_back(std::move(header.entries[i]));
-      places_.push_back(header.places[i]);
+    for (Place& place : header.places) place.file = static_cast<uint32_t>(files_.size());
+    if (files_.empty()) {
+      entries_ = std::move(header.entries);
+      places_ = std::move(header.places);
+    } else {
+      std::move(header.entries.begin(), header.entries.end(), std::back_inserter(entries_));
+      places_.insert(places_.end(), header.places.begin(), header.places.end());
     }
     files_.push_back(std::move(file));
     return Done{};
@@ -245,8 +249,9 @@ class Safetensors final : public WeightSource {
   Status index() {
     sorted_.resize(entries_.size());
     std::iota(sorted_.begin(), sorted_.end(), 0U);
-    std::sort(sorted_.begin(), sorted_.end(),
-              [&](uint32_t a, uint32_t b) { return entries_[a].name < entries_[b].name; });
+    // Merge sort: names in nearly sorted order drive introsort into its slow fallback.
+    std::stable_sort(sorted_.begin(), sorted_.end(),
+                     [&](uint32_t a, uint32_t b) { return entries_[a].name < entries_[b].name; });
     for (size_t i = 1; i < sorted_.size(); ++i) {
       const std::string& name = entries_[sorted_[i]].name;
       if (name == entries_[sorted_[i - 1]].name)
