@@ -82,7 +82,7 @@ def test_same_vectors_as_onnxruntime(octavo, model, tmp_path):
 
 @pytest.mark.parametrize("which", ["minilm", "qwen3", "int8"])
 def test_a_vector_depends_on_its_text_alone(octavo, which, imported, tiny, minilm, tmp_path):
-    """Alone, in a batch, in another order, with 1, 2, 3 threads: the same bytes."""
+    """Alone, in a batch, in another order, with 1, 2, 3 threads, on other instruction sets: the same bytes."""
     folder = imported(tiny / "qwen3" if which == "qwen3" else minilm)
     options = []
     if which == "int8":  # a dynamic scale per tensor, the usual reason for a difference
@@ -95,6 +95,9 @@ def test_a_vector_depends_on_its_text_alone(octavo, which, imported, tiny, minil
     for threads in (1, 3):
         again = embed(octavo, folder, texts, tmp_path, *options, "--threads", threads)
         assert again.tobytes() == batch.tobytes(), f"{threads} threads"
+    for cpu, count in (("ref", 2), ("avx2", 20)):  # ref is the specification, and slow
+        octavo("embed", folder, *options, *texts[:count], "--output", tmp_path / "cpu.npy", env={**os.environ, "OCTAVO_CPU": cpu})
+        assert np.load(tmp_path / "cpu.npy").tobytes() == batch[:count].tobytes(), cpu
     order = random.Random(6).sample(range(len(texts)), len(texts))
     shuffled = embed(octavo, folder, [texts[i] for i in order], tmp_path, *options)
     assert shuffled.tobytes() == batch[order].tobytes()
@@ -216,7 +219,7 @@ def test_wrong_use(octavo, model, tmp_path):
         ([model, "x", "--input", "y"], 2, "not both"),
         ([model, "x", "--dimensions", "-1"], 2, "--dimensions"),
         ([model, "x", "--threads", "many"], 2, "--threads"),
-        ([], 2, "dir"),
+        ([], 2, "DIR"),
     ):
         done = octavo("embed", *arguments, check=False)
         assert done.returncode == code and message in done.stderr, (arguments, done.stderr)
