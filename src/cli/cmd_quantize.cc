@@ -11,6 +11,26 @@ namespace octavo::cli {
 
 namespace {
 
+constexpr const char* kDescription =
+    R"(Quantize the weights of MatMul to 8 bits, its activations when the model runs.
+
+The result is what onnxruntime.quantization.quantize_dynamic makes of the same
+file: the same nodes, names, scales and weight bytes. The weights stream through;
+memory does not grow with the model.)";
+
+constexpr const char* kFooter =
+    R"(Output: what was quantized, and what was not and why. OUT and its sidecar appear
+together when all is written; an old pair is replaced. IN and OUT may be the
+same file.
+
+Examples:
+  octavo quantize model.onnx model.int8.onnx --per-channel --op-types MatMul \
+                  --weight-type qint8 --external-data
+  octavo quantize model.onnx model.int8.onnx --exclude 'layers\.0/' --json
+
+Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr),
+also when nothing would be quantized.)";
+
 using Json = nlohmann::ordered_json;
 
 Json to_json(const QuantizeReport& r) {
@@ -53,20 +73,17 @@ struct Arguments {
 }  // namespace
 
 void add_quantize(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand(
-      "quantize",
-      "Quantize the constant weights of MatMul (and Gemm) to 8 bits and the activations when the "
-      "model runs:\nthe same graph, names, scales and bytes as "
-      "onnxruntime.quantization.quantize_dynamic");
+  auto* command = app.add_subcommand("quantize", kDescription);
+  command->footer(kFooter);
   const auto args = std::make_shared<Arguments>();
   QuantizeOptions& o = args->options;
   command->add_option("IN", args->input, "FP32 ONNX model")->required();
   command->add_option("OUT", args->output, "INT8 ONNX model to write")->required();
   command->add_flag("--per-channel", o.per_channel,
-                    "A scale for every output channel instead of one for the whole weight");
+                    "a scale for every output channel instead of one for the whole weight");
   command
       ->add_option("--op-types", o.op_types,
-                   "Op types to quantize, separated by commas; MatMul is the only one")
+                   "op types to quantize, separated by commas; MatMul is the only one")
       ->delimiter(',')
       ->expected(1)
       ->capture_default_str();
@@ -79,18 +96,15 @@ void add_quantize(CLI::App& app, Context& context) {
       ->default_str("qint8");
   command
       ->add_option("--exclude", o.exclude,
-                   "Regular expression (ECMAScript) searched for in node names; nodes that match "
+                   "regular expression (ECMAScript) searched for in node names; nodes that match "
                    "stay FP32. Repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--reduce-range", o.reduce_range,
                     "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
   command->add_flag("--external-data", o.external_data,
-                    "Weights in OUT.data beside OUT (always so above 2 GB)");
-  command->add_flag("--json", args->json, "Print one JSON object, for scripts");
-  command->footer(
-      "The file that OUT names, and its sidecar, appear together when all is written; an old pair "
-      "is replaced.\nIN and OUT may be the same file.");
+                    "weights in OUT.data beside OUT (always so above 2 GB)");
+  command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
     const auto report =
         quantize_model(args->input, args->output, args->options, context.progress());

@@ -44,6 +44,7 @@ class Table {
 void add_import(CLI::App& app, Context& context);
 void add_embed(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_build(CLI::App& app, Context& context);
 
 std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)

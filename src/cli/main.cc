@@ -28,8 +28,9 @@ constexpr const char* kFooter =
 Exit codes: 0 done; 1 a check that was asked for did not pass; 2 wrong usage;
 3 the work failed (the reason is on stderr).)";
 
-// In the order of the recipe.
+// The whole recipe first, then its steps in order.
 void add_commands(CLI::App& app, Context& context) {
+  octavo::cli::add_build(app, context);
   octavo::cli::add_import(app, context);
   octavo::cli::add_smooth(app, context);
   octavo::cli::add_quantize(app, context);

@@ -22,6 +22,9 @@ add_test(NAME structure.text_is_finished
   COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/words.py ${PROJECT_SOURCE_DIR})
 add_test(NAME structure.links_lead_somewhere
   COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/links.py ${PROJECT_SOURCE_DIR})
+add_test(NAME structure.documented_commands_exist
+  COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/documented_commands.py ${PROJECT_SOURCE_DIR}
+          $<TARGET_FILE:octavo_cli>)
 add_test(NAME structure.headers_compile_alone
   COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target all_verify_interface_header_sets)
 set_tests_properties(structure.headers_compile_alone PROPERTIES TIMEOUT 900)

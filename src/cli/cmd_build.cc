@@ -1,0 +1,164 @@
+// octavo build: the whole recipe in one command.
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+#include "octavo/build.h"
+#include "toolkit/text_file.h"
+
+namespace octavo::cli {
+
+namespace {
+
+constexpr const char* kDescription =
+    R"(Make a folder with an INT8 model that proves itself, from a snapshot or a GGUF.
+
+Imports SOURCE to FP32 ONNX, smooths it (SmoothQuant), quantizes it to dynamic
+INT8, makes the vanilla INT8 for comparison, and measures both against the
+original. SOURCE is a Hugging Face snapshot folder or a *.gguf file.)";
+
+constexpr const char* kFooter =
+    R"(The output folder then holds:
+  model.int8.onnx, .data          SmoothQuant INT8
+  model.int8.vanilla.onnx, .data  the same without smoothing
+  tokenizer and config files      copied, or made from the GGUF's metadata
+  report.json                     everything that was measured
+  README.md                       the model card
+
+Building again with the same inputs gives the same bytes. When something has
+changed, the card's change history gets an entry with the reason of --why; its
+date is today's, or that of SOURCE_DATE_EPOCH.
+
+Examples:
+  octavo build all-MiniLM-L6-v2 -o minilm-int8
+  octavo build SmolLM2-135M.gguf -o smollm2-int8 --reference original.safetensors
+  octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "better on German"
+
+Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
+there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
+stderr).)";
+
+struct Flags {
+  std::string source, output, texts;
+  BuildOptions options;
+  bool no_vanilla = false;
+  bool json = false;
+};
+
+// https://reproducible-builds.org/specs/source-date-epoch/
+Result<std::string> date_of_epoch(const char* seconds) {
+  char* end = nullptr;
+  const std::time_t time = std::strtoll(seconds, &end, 10);
+  std::tm utc{};
+  if (*seconds == '\0' || *end != '\0' || ::gmtime_r(&time, &utc) == nullptr)
+    return Error{Code::invalid_input, std::string("SOURCE_DATE_EPOCH is \"") + seconds +
+                                          "\", expected seconds since 1970"};
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return std::string(text);
+}
+
+void print(const BuildReport& report, const Flags& flags) {
+  Table quality({"model", "cos_min", "p1", "p5", "p50", "cos_mean"});
+  const auto add = [&](const std::string& name, const VerifyReport& v) {
+    quality.add({name, fixed(v.cos_min, 5), fixed(v.cos_p1, 5), fixed(v.cos_p5, 5),
+                 fixed(v.cos_p50, 5), fixed(v.cos_mean, 5)});
+  };
+  if (report.imported) add("FP32 ONNX", *report.imported);
+  add("model.int8.onnx", report.smoothed);
+  if (report.vanilla) add("model.int8.vanilla.onnx", *report.vanilla);
+  const VerifyReport::Text& worst = report.smoothed.texts[report.smoothed.worst];
+  std::printf("%s\nreference: %s\nworst text (%s): %s\n\n", quality.str().c_str(),
+              report.smoothed.reference.c_str(), fixed(worst.cosine, 5).c_str(),
+              worst.text.c_str());
+  Table files({"file", "size"});
+  for (const auto& file : report.files) files.add({file.name, human_bytes(file.size)});
+  std::printf("%s\n", files.str().c_str());
+  for (const auto& change : report.changes) std::printf("change: %s\n", change.c_str());
+  std::printf("%s: cos_min %s, the gate is %s; see %s/README.md\n",
+              report.passed ? "passed" : "FAILED", fixed(report.smoothed.cos_min, 5).c_str(),
+              fixed(flags.options.min_cos, 2).c_str(), flags.output.c_str());
+}
+
+void print_json(const Flags& flags, Context& context) {
+  std::ifstream file(flags.output + "/report.json", std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (!file) return context.fail({Code::io, flags.output + "/report.json: cannot be read back"});
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void run(Flags& flags, Context& context) {
+  if (!flags.texts.empty()) {
+    auto texts = read_text_file(flags.texts);
+    if (!texts) return context.fail(texts.error());
+    flags.options.texts = *std::move(texts);
+  }
+  if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr) {
+    auto date = date_of_epoch(epoch);
+    if (!date) return context.fail(date.error());
+    flags.options.date = *std::move(date);
+  }
+  flags.options.vanilla = !flags.no_vanilla;
+  flags.options.command_line = context.command_line;
+  const auto report = build_model(flags.source, flags.output, flags.options, context.progress());
+  if (!report) return context.fail(report.error());
+  for (const auto& note : report->smoothed.notes)
+    std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
+  if (flags.json) {
+    print_json(flags, context);
+  } else {
+    print(*report, flags);
+  }
+  if (!report->passed && context.exit_code == kOk) context.exit_code = kGateFailed;
+}
+
+}  // namespace
+
+void add_build(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("build", kDescription);
+  command->footer(kFooter);
+  command->add_option("SOURCE", flags->source, "snapshot folder or *.gguf file")->required();
+  command->add_option("-o,--output", flags->output, "output folder; created if need be")
+      ->type_name("DIR")
+      ->required();
+  command
+      ->add_option("--alpha", flags->options.alpha,
+                   "how much of the outliers moves into the weights, 0 to 1")
+      ->type_name("A")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      ->add_option("--reference", flags->options.reference,
+                   "measure against this file of tools/dump_reference.py (default: against the "
+                   "imported FP32 model)")
+      ->type_name("FILE");
+  command
+      ->add_option("--texts", flags->texts,
+                   "probe texts, one a line or JSON Lines with \"text\" (default: 6 built-in "
+                   "texts, English and German)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration", flags->options.calibration,
+                   "calibration texts, in the same form (default: the built-in set)")
+      ->type_name("FILE");
+  command->add_flag("--no-vanilla", flags->no_vanilla, "leave the variant without smoothing out");
+  command
+      ->add_option("--min-cos", flags->options.min_cos,
+                   "exit 1 when the smoothed model's smallest cosine is below")
+      ->type_name("COS")
+      ->check(CLI::Range(-1.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--why", flags->options.why, "reason of a rebuild, for the change history")
+      ->type_name("TEXT");
+  command->add_flag("--json", flags->json, "print report.json instead of the tables");
+  command->callback([flags, &context] { run(*flags, context); });
+}
+
+}  // namespace octavo::cli

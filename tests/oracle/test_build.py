@@ -1,0 +1,199 @@
+"""octavo build: the folder it leaves, what its card claims, and what happens when it is interrupted."""
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+import pytest
+
+DAY = {"SOURCE_DATE_EPOCH": "1795478400"}  # 2026-11-24
+MODELS = ["model.int8.onnx", "model.int8.vanilla.onnx"]
+QUANTIZE = ["--per-channel", "--op-types", "MatMul", "--weight-type", "qint8", "--external-data"]
+
+
+@pytest.fixture(scope="module")
+def build(octavo):
+    """build(source, folder, *flags): in the folder's parent, so that the command line is the same everywhere."""
+
+    def call(source, folder, *flags, check=True, day=DAY):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return octavo("build", source, "-o", folder.name, *flags, check=check, cwd=folder.parent,
+                      env={**os.environ, **day})
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def built(build, tiny, tmp_path_factory):
+    """Nobody may change this folder: copy it."""
+    folder = tmp_path_factory.mktemp("built") / "out"
+    build(tiny / "bert", folder, "--min-cos", "0.5")
+    return folder
+
+
+def content(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_the_folder_is_complete(built, tiny):
+    files = set(content(built))
+    copied = {str(p.relative_to(tiny / "bert")) for p in (tiny / "bert").rglob("*.json")}
+    assert copied <= files
+    made = files - copied
+    assert made >= {*MODELS, "report.json", "README.md"}
+    assert made <= {*MODELS, *(f"{m}.data" for m in MODELS), "report.json", "README.md"}
+    for model in MODELS:
+        onnxruntime.InferenceSession(built / model)
+
+
+def test_the_card_tells_the_truth(built):
+    card, report = (built / "README.md").read_text(), report_of(built)
+    rows = re.findall(r"^\| `([^`]+)` \| ([\d,]+) \| `([0-9a-f]{64})` \|$", card, re.M)
+    assert {r[0] for r in rows} == set(content(built)) - {"README.md", "report.json"}
+    for name, size, sha256 in rows:
+        data = (built / name).read_bytes()
+        assert int(size.replace(",", "")) == len(data), name
+        assert sha256 == hashlib.sha256(data).hexdigest(), name
+    numbers = report["quality"]["variants"]
+    for label, key in (("`model.int8.onnx` (SmoothQuant)", "smoothed"), ("`model.int8.vanilla.onnx`", "vanilla")):
+        row = re.search(rf"^\| {re.escape(label)} \|(.*)\|$", card, re.M)[1].split("|")
+        assert [float(x) for x in row] == pytest.approx(
+            [numbers[key][k] for k in ("cos_min", "cos_p1", "cos_p5", "cos_p50", "cos_mean")], abs=6e-6)
+        cosines = np.array(numbers[key]["cosines"])
+        assert numbers[key]["cos_min"] == cosines.min() and numbers[key]["worst"] == cosines.argmin()
+        for q in (1, 5, 50):
+            assert numbers[key][f"cos_p{q}"] == pytest.approx(np.percentile(cosines, q), abs=1e-6)
+    assert "Klimawandel" in card and "- 2026-11-24, octavo " in card
+    assert ".octavo-build" not in card and ".octavo-build" not in (built / "report.json").read_text()
+
+
+def test_the_cards_python_runs(built, octavo):
+    code = re.search(r"```python\n(.*?)```", (built / "README.md").read_text(), re.S)[1]
+    texts = ["The quick brown fox.", "Der Klimawandel", "one two three four five six seven"]
+    code += f"\nimport json\nprint(json.dumps([embed(t).tolist() for t in {texts!r}]))"
+    theirs = json.loads(subprocess.run([sys.executable, "-c", code], cwd=built, check=True, capture_output=True,
+                                       text=True).stdout)
+    ours = [json.loads(line)["embedding"] for line in octavo("embed", built, *texts, "--json").stdout.splitlines()]
+    assert (np.array(ours) * np.array(theirs)).sum(axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_step_by_step_gives_the_same_bytes(built, octavo, tiny, tmp_path):
+    octavo("import", tiny / "bert", "-o", tmp_path / "fp32")
+    smoothed = tmp_path / "fp32/model.smoothed.fp32.onnx"
+    octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", smoothed, "--tokenizer", tmp_path / "fp32",
+           "--alpha", "0.8")
+    octavo("quantize", smoothed, tmp_path / MODELS[0], *QUANTIZE)
+    octavo("quantize", tmp_path / "fp32/model.onnx", tmp_path / MODELS[1], *QUANTIZE)
+    for file in [*MODELS, *(f"{m}.data" for m in MODELS)]:
+        assert (built / file).exists() == (tmp_path / file).exists()
+        if (built / file).exists():
+            assert (built / file).read_bytes() == (tmp_path / file).read_bytes(), file
+    for model, key in zip(MODELS, ("smoothed", "vanilla")):
+        done = octavo("verify", tmp_path / model, "--tokenizer", tmp_path / "fp32", "--against",
+                      tmp_path / "fp32/model.onnx", "--json")
+        assert json.loads(done.stdout)["cos_min"] == pytest.approx(
+            report_of(built)["quality"]["variants"][key]["cos_min"], abs=1e-6)
+
+
+def test_again_gives_the_same_bytes_and_touches_nothing(built, build, tiny, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(built, folder)
+    before = {p: p.stat() for p in folder.rglob("*")}
+    # Another day, in a folder that has a history: nothing changed, so there is no new entry.
+    build(tiny / "bert", folder, "--min-cos", "0.5", day={"SOURCE_DATE_EPOCH": "1893456000"})
+    assert content(folder) == content(built)
+    assert {p for p in folder.rglob("*")} == set(before)
+    for path, stat in before.items():
+        if path.is_file():
+            assert path.stat().st_mtime_ns == stat.st_mtime_ns, path
+    # From nothing, elsewhere, on the same day.
+    build(tiny / "bert", tmp_path / "elsewhere/out", "--min-cos", "0.5")
+    assert content(tmp_path / "elsewhere/out") == content(built)
+
+
+def test_a_change_is_an_entry_with_its_reason(built, build, tiny, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(built, folder)
+    build(tiny / "bert", folder, "--min-cos", "0.5", "--alpha", "0.5", "--why", "less is *more*", "--no-vanilla",
+          day={"SOURCE_DATE_EPOCH": "1798070400"})
+    history = report_of(folder)["history"]
+    assert [h["date"] for h in history] == ["2026-11-24", "2026-12-24"]
+    assert history[0] == report_of(built)["history"][0]
+    assert history[1]["why"] == "less is *more*" and "alpha 0.8 -> 0.5" in history[1]["changes"]
+    assert "changed model.int8.onnx" in " ".join(history[1]["changes"])
+    assert r"- 2026-12-24, octavo" in (folder / "README.md").read_text()
+    assert r"less is \*more\*" in (folder / "README.md").read_text()
+    # The vanilla model of the first build would be a lie beside this card.
+    assert not list(folder.glob("*vanilla*")) and "vanilla.onnx` |" not in (folder / "README.md").read_text()
+
+
+def test_failing_the_gate_is_said_everywhere(build, tiny, tmp_path):
+    done = build(tiny / "llama", tmp_path / "out", "--min-cos", "1", check=False)
+    assert done.returncode == 1 and "FAILED" in done.stdout
+    assert "**FAILED: do not use `model.int8.onnx`.**" in (tmp_path / "out/README.md").read_text()
+    assert report_of(tmp_path / "out")["quality"]["passed"] is False
+
+
+def test_own_texts_and_calibration(build, tiny, tmp_path):
+    (tmp_path / "probe.jsonl").write_text('{"text": "first | text"}\n{"text": "second"}\n')
+    (tmp_path / "calibration.txt").write_text("some words\nand some more of them\n")
+    done = build(tiny / "bert", tmp_path / "out", "--min-cos", "0.5", "--texts", tmp_path / "probe.jsonl",
+                 "--calibration", tmp_path / "calibration.txt", "--json")
+    report = json.loads(done.stdout)
+    assert report == report_of(tmp_path / "out")
+    assert [t["text"] for t in report["quality"]["texts"]] == ["first | text", "second"]
+    used = report["settings"]["calibration"]
+    assert used["texts"] == 2 and used["name"] == "calibration.txt"
+    assert used["sha256"] == hashlib.sha256((tmp_path / "calibration.txt").read_bytes()).hexdigest()
+    assert used["sha256"] in (tmp_path / "out/README.md").read_text()
+
+
+def test_what_is_not_ours_is_not_overwritten(build, tiny, tmp_path):
+    for name, text in (("README.md", "# my notes"), ("report.json", '{"mine": 1}')):
+        folder = tmp_path / name / "out"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(text)
+        done = build(tiny / "bert", folder, check=False)
+        assert done.returncode == 3 and name in done.stderr and "choose another output folder" in done.stderr
+        assert content(folder) == {name: text.encode()}
+
+
+def test_nothing_is_left_of_a_failure(build, tiny, tmp_path):
+    snapshot = tmp_path / "snapshot"
+    shutil.copytree(tiny / "bert", snapshot)
+    (snapshot / "tokenizer.json").write_text("{}")
+    done = build(snapshot, tmp_path / "out", check=False)
+    assert done.returncode == 3 and "tokenizer.json" in done.stderr
+    assert content(tmp_path / "out") == {}
+    assert build(tmp_path / "nowhere", tmp_path / "none", check=False).returncode == 3
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_killed_build_loses_nothing(minilm, build, built, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(built, folder)
+    program = os.environ["OCTAVO_BIN"]
+    for delay in (0.05, 0.3, 1.0, 2.5):
+        process = subprocess.Popen([program, "build", minilm, "-o", folder], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        if process.poll() is not None:
+            break  # a machine so fast that nothing was interrupted
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen = {k: v for k, v in content(folder).items() if not k.startswith(".octavo-build.")}
+        assert seen == content(built), delay
+    build(minilm, folder, "--no-vanilla")
+    assert not list(folder.glob(".octavo-build.*"))
+    assert report_of(folder)["source"]["name"] == "minilm"
