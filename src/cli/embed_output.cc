@@ -33,10 +33,14 @@ class TextSink {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) return failed();
     return Done{};
   }
+  // Whoever waits at the other end of a pipe gets what is there.
+  Status flush() {
+    if (!file_ && std::fflush(stdout) != 0) return failed();
+    return Done{};
+  }
   Status finish() {
     if (file_) return file_->commit();
-    if (std::fflush(stdout) != 0) return failed();
-    return Done{};
+    return flush();
   }
 
  private:
@@ -80,7 +84,7 @@ class JsonLines final : public EmbedOutput {
       line += "]}\n";
       OCTAVO_CHECK(sink_.write(line));
     }
-    return Done{};
+    return sink_.flush();
   }
   Status finish() override { return sink_.finish(); }
 

@@ -1,9 +1,13 @@
 #include "cli/text_input.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "formats/json.h"
 
@@ -13,40 +17,87 @@ namespace {
 
 // Nobody embeds a book as one text; a file without line ends is more likely a mistake.
 constexpr size_t kLongestLine = size_t{64} << 20;
+constexpr size_t kBlock = size_t{256} << 10;
 
 }  // namespace
 
 Result<TextInput> TextInput::open(const std::string& path) {
-  if (path == "-") return TextInput(stdin, "standard input");
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
+  if (path == "-") return TextInput(STDIN_FILENO, "standard input");
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
     const Code code = errno == ENOENT ? Code::not_found : Code::io;
     return Error{code, path + ": " + std::strerror(errno)};
   }
-  TextInput input(file, path);
+  TextInput input(descriptor, path);
   struct stat info {};
-  if (::fstat(::fileno(file), &info) == 0) {
+  if (::fstat(descriptor, &info) == 0) {
     if (S_ISDIR(info.st_mode)) return Error{Code::invalid_input, path + ": is a folder"};
     if (S_ISREG(info.st_mode)) input.total_ = static_cast<uint64_t>(info.st_size);
   }
   return input;
 }
 
+TextInput::TextInput(TextInput&& other) noexcept : TextInput(-1, "") { *this = std::move(other); }
+
+TextInput& TextInput::operator=(TextInput&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  name_ = std::move(other.name_);
+  buffer_ = std::move(other.buffer_);
+  at_ = other.at_;
+  end_ = other.end_;
+  json_lines_ = other.json_lines_;
+  line_ = other.line_;
+  read_ = other.read_;
+  total_ = other.total_;
+  return *this;
+}
+
+TextInput::~TextInput() {
+  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+}
+
+Status TextInput::refill() {
+  buffer_.resize(kBlock);
+  at_ = 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(descriptor_, buffer_.data(), buffer_.size());
+  } while (got < 0 && errno == EINTR);
+  buffer_.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  if (got < 0) return Error{Code::io, name_ + ": " + std::strerror(errno)};
+  end_ = got == 0;
+  return Done{};
+}
+
+bool TextInput::would_wait() const {
+  if (end_ || at_ < buffer_.size()) return false;
+  struct pollfd what {};
+  what.fd = descriptor_;
+  what.events = POLLIN;
+  return ::poll(&what, 1, 0) == 0;
+}
+
 // False at the end.
 Result<bool> TextInput::next_line(std::string& line) {
   line.clear();
-  int c = 0;
-  while ((c = ::getc_unlocked(file_.get())) != EOF) {
-    ++read_;
-    if (c == '\n') break;
-    if (line.size() == kLongestLine)
+  bool found = false;
+  while (!found) {
+    if (at_ == buffer_.size()) {
+      if (!end_) OCTAVO_CHECK(refill());
+      if (end_) break;
+    }
+    const size_t stop = buffer_.find('\n', at_);
+    found = stop != std::string::npos;
+    const size_t size = (found ? stop : buffer_.size()) - at_;
+    if (line.size() + size > kLongestLine)
       return Error{Code::invalid_input, name_ + ": line " + std::to_string(line_ + 1) +
                                             " is longer than " + std::to_string(kLongestLine) +
                                             " bytes"};
-    line.push_back(static_cast<char>(c));
+    line.append(buffer_, at_, size);
+    at_ += size + (found ? 1 : 0);
+    read_ += size + (found ? 1 : 0);
   }
-  if (std::ferror(file_.get()) != 0) return Error{Code::io, name_ + ": " + std::strerror(errno)};
-  if (c == EOF && line.empty()) return false;
+  if (!found && line.empty()) return false;
   ++line_;
   if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
   if (line.ends_with('\r')) line.pop_back();
@@ -69,6 +120,7 @@ Result<std::vector<Record>> TextInput::read(size_t most, size_t bytes) {
   std::string line;
   size_t size = 0;
   while (records.size() < most && size < bytes) {
+    if (!records.empty() && would_wait()) break;
     OCTAVO_TRY(const bool more, next_line(line));
     if (!more) break;
     if (line_ == 1) json_lines_ = line.starts_with('{');

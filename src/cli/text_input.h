@@ -5,8 +5,6 @@
 // dropped.
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,32 +20,36 @@ struct Record {
 
 class TextInput {
  public:
-  // "-" is standard input. Errors: not_found, io.
+  // "-" is standard input. Errors: not_found, io, invalid_input for a folder.
   static Result<TextInput> open(const std::string& path);
+  TextInput(TextInput&& other) noexcept;
+  TextInput& operator=(TextInput&& other) noexcept;
+  ~TextInput();
 
-  // Up to `most` records, fewer when their texts reach `bytes`; none at the end. Errors:
-  // invalid_input naming the line.
+  // Up to `most` records, fewer when their texts reach `bytes`, or when the writer at the other end
+  // of a pipe pauses: it gets answers to what it wrote so far. None at the end. Errors:
+  // invalid_input naming the line, io.
   Result<std::vector<Record>> read(size_t most, size_t bytes);
   // For progress; the size is 0 when it is not known.
   uint64_t bytes_read() const { return read_; }
   uint64_t bytes_total() const { return total_; }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const {
-      if (file != stdin) std::fclose(file);
-    }
-  };
-  TextInput(std::FILE* file, std::string name) : file_(file), name_(std::move(name)) {}
+  TextInput(int descriptor, std::string name) : descriptor_(descriptor), name_(std::move(name)) {}
   Result<bool> next_line(std::string& line);
+  Status refill();
+  bool would_wait() const;
   Result<Record> parse(const std::string& line) const;
 
-  std::unique_ptr<std::FILE, Close> file_;
+  int descriptor_ = -1;
   std::string name_;
+  std::string buffer_;
+  size_t at_ = 0;  // first unread byte of buffer_
+  bool end_ = false;
+  bool json_lines_ = false;
   uint64_t line_ = 0;
   uint64_t read_ = 0;
   uint64_t total_ = 0;
-  bool json_lines_ = false;
 };
 
 }  // namespace octavo::cli

@@ -161,6 +161,18 @@ def test_input_of_any_size_is_a_stream(octavo, imported, tiny, tmp_path):
     octavo("embed", folder, "--input", tmp_path / "in.txt", "--output", tmp_path / "o.npy", "--no-normalize")
 
 
+def test_a_pipe_gets_answers_before_it_is_closed(octavo, imported, tiny):
+    with subprocess.Popen([os.environ["OCTAVO_BIN"], "embed", imported(tiny / "bert")],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        for n, text in enumerate(["one", "two"]):
+            program.stdin.write(text + "\n")
+            program.stdin.flush()
+            row = json.loads(program.stdout.readline())
+            assert row["text"] == text and row["index"] == n
+        program.stdin.close()
+        assert program.wait() == 0
+
+
 def test_prompts(octavo, qwen3, tmp_path):
     texts = ["find me", "or me"]
     prompted = embed(octavo, qwen3, texts, tmp_path, "--prompt-name", "query")
