@@ -1,0 +1,217 @@
+"""octavo smooth against onnxruntime and numpy: the function stays, s is the formula, and INT8 gets better."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import tokenizers
+from onnx import numpy_helper
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = SOURCE / "tests" / "golden"
+PROBE = [json.loads(line)["text"] for line in (GOLDEN / "probe" / "texts40.jsonl").read_text().splitlines()]
+FEW = ["a b c d e f g h", "the quick brown fox", "12345 67890", "word word word word word word word word word", "?"]
+
+
+def ids_of(folder, texts):
+    tokenizer = tokenizers.Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return [np.array([tokenizer.encode(text).ids], np.int64) for text in texts]
+
+
+class Model:
+    """An ONNX file in onnxruntime, one text a run; `extra` are inner values to return as well."""
+
+    def __init__(self, file, extra=()):
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        source = str(file)
+        if extra:
+            model = onnx.load(file)
+            model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
+            source = model.SerializeToString()
+        self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self.inputs = [i.name for i in self.session.get_inputs()]
+
+    def __call__(self, ids, names=None):
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        return self.session.run(names, {name: feeds[name] for name in self.inputs})
+
+    def vectors(self, all_ids, pooling):
+        rows = [self(ids)[0][0] for ids in all_ids]
+        return np.array([r[-1] if pooling == "last" else r.mean(0) for r in rows], np.float64)
+
+
+def cosines(a, b):
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def relative(a, b):
+    return np.abs(a - b).max() / np.abs(b).max()
+
+
+def smooth(octavo, fp32, out, tokenizer, *more):
+    done = octavo("smooth", "--fp32", fp32, "--output", out, "--tokenizer", tokenizer, "--alpha", "0.8", *more, "--json")
+    return json.loads(done.stdout)
+
+
+def quantize(octavo, model, out):
+    octavo("quantize", model, out, "--per-channel", "--op-types", "MatMul", "--weight-type", "qint8", "--external-data")
+    return out
+
+
+def quality(octavo, fp32, tokenizer, pooling, folder):
+    """The two literal commands; cosines of vanilla and smoothed INT8 to FP32, all run by onnxruntime."""
+    smoothed = folder / "model.smoothed.fp32.onnx"
+    report = smooth(octavo, fp32, smoothed, tokenizer)
+    ids = ids_of(tokenizer, PROBE)
+    original, same = Model(fp32), Model(smoothed)
+    worst = max(relative(same(i)[0], original(i)[0]) for i in ids[::4] + [max(ids, key=np.size)])
+    reference = original.vectors(ids, pooling)
+    vanilla = cosines(Model(quantize(octavo, fp32, folder / "vanilla.onnx")).vectors(ids, pooling), reference)
+    better = cosines(Model(quantize(octavo, smoothed, folder / "int8.onnx")).vectors(ids, pooling), reference)
+    print(f"\n{fp32}: FP32 {worst:.1e}; vanilla {vanilla.min():.4f} {vanilla.mean():.5f}; "
+          f"smoothed {better.min():.4f} {better.mean():.5f}")
+    assert worst < 1e-4
+    return vanilla, better, report
+
+
+@pytest.fixture(scope="session")
+def smollm2_onnx(octavo, smollm2, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("smollm2")
+    octavo("import", smollm2, "-o", folder)
+    return folder / "model.onnx"
+
+
+def test_smollm2(octavo, smollm2_onnx, tmp_path):
+    vanilla, better, report = quality(octavo, smollm2_onnx, smollm2_onnx.parent, "last", tmp_path)
+    assert len(report["sites"]) == 4 * 30 and all(s["refusal"] == "" for s in report["sites"])
+    assert vanilla.min() < 0.92
+    assert better.min() >= 0.97 and better.mean() >= 0.995
+
+
+def test_smollm2_with_outliers(octavo, smollm2_onnx, tmp_path):
+    injected = tmp_path / "injected.onnx"
+    subprocess.run([sys.executable, SOURCE / "tools" / "inject_outliers.py", smollm2_onnx, injected], check=True)
+    ids = ids_of(smollm2_onnx.parent, PROBE[:3])
+    original, same = Model(smollm2_onnx), Model(injected)
+    assert max(relative(same(i)[0], original(i)[0]) for i in ids) < 1e-4
+    del original, same
+    vanilla, better, _ = quality(octavo, injected, smollm2_onnx.parent, "last", tmp_path)
+    assert vanilla.min() < 0.7
+    assert better.min() >= 0.97 and better.mean() >= 0.995
+
+
+def test_minilm(octavo, minilm, tmp_path):
+    octavo("import", minilm, "-o", tmp_path / "fp32")
+    fp32 = tmp_path / "fp32" / "model.onnx"
+    vanilla, better, report = quality(octavo, fp32, fp32.parent, "mean", tmp_path)
+    folded = [s["folded_into"] for s in report["sites"]]
+    # Four inputs a layer: qkv and up read a norm that also feeds the residual, down reads a GELU.
+    assert len(folded) == 4 * 6 and folded.count("explicit Mul") == 3 * 6
+    assert better.mean() > vanilla.mean() and better.mean() >= 0.995 and better.min() >= 0.97
+
+
+@pytest.mark.parametrize("file", sorted((GOLDEN / "foreign").glob("*.onnx")), ids=lambda f: f.stem)
+def test_foreign(octavo, file, tmp_path):
+    """Exports of other tools: the same numbers in onnxruntime, for padding on either side and lengths never seen."""
+    kind = file.stem.split("_")[0]
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(FEW))
+    out = tmp_path / "smoothed.onnx"
+    smooth(octavo, file, out, GOLDEN / "tiny" / kind, "--calibration", texts)
+    before, after = Model(file), Model(out)
+    random = np.random.default_rng(0)
+    for batch, length in [(1, 1), (2, 5), (3, 19)]:
+        ids = random.integers(5, 60, (batch, length))
+        for side in ("none", "left", "right"):
+            mask = np.ones_like(ids)
+            if side == "left":
+                mask[-1, :length // 2] = 0
+            elif side == "right":
+                mask[-1, length - length // 2:] = 0
+            feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            a = before.session.run(None, {n: feeds[n] for n in before.inputs})[0]
+            b = after.session.run(None, {n: feeds[n] for n in after.inputs})[0]
+            assert relative(b[mask > 0], a[mask > 0]) < 1e-4, (batch, length, side)
+
+
+def formula(x, weights, groups=None, alpha=0.8):
+    """s as the paper has it; `groups` [channels] numbers those that must share one."""
+    x = np.abs(x.reshape(-1, x.shape[-1])).max(0).astype(np.float64)
+    w = np.max([np.abs(w).max(1) for w in weights], 0).astype(np.float64)
+    if groups is not None:
+        for g in np.unique(groups):
+            x[groups == g] = x[groups == g].max()
+            w[groups == g] = w[groups == g].max()
+    return x ** alpha / w ** (1 - alpha)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "bert"])
+def test_formula(octavo, tiny, name, tmp_path):
+    """s read back from the files equals numpy's, from activations that onnxruntime gives."""
+    octavo("import", tiny / name, "-o", tmp_path)
+    texts = tmp_path / "few.jsonl"
+    texts.write_text("\n".join(json.dumps({"text": t}) for t in FEW))
+    fp32, out = tmp_path / "model.onnx", tmp_path / "s.onnx"
+    report = smooth(octavo, fp32, out, tmp_path, "--calibration", texts)
+    config = json.loads((tmp_path / "config.json").read_text())
+    before = {i.name: numpy_helper.to_array(i) for i in onnx.load(fp32).graph.initializer}
+    smoothed = onnx.load(out)
+    after = {i.name: numpy_helper.to_array(i) for i in smoothed.graph.initializer}
+    inputs = [site["input"] for site in report["sites"]]
+    model = Model(fp32, inputs)
+    ids = ids_of(tmp_path, FEW)
+    seen = [model(i, inputs) for i in ids]
+    assert report["calibration"] == {"texts": len(FEW), "tokens": sum(i.size for i in ids)}
+    for n, site in enumerate(report["sites"]):
+        x = np.concatenate([run[n].reshape(-1, run[n].shape[-1]) for run in seen])
+        groups = None
+        if "v_proj" in site["folded_into"]:  # one factor a key/value head, for all query heads that read it
+            heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
+            width = x.shape[-1] // heads
+            groups = np.array([h // (heads // kv) * width + d for h in range(heads) for d in range(width)])
+        expected = formula(x, [before[w] for w in site["weights"]], groups)
+        for w in site["weights"]:
+            assert np.all(before[w] != 0)
+            # Its columns may have been divided for the next group: then by one number a column.
+            ratio = after[w] / before[w] / expected[:, None]
+            np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1], ratio.shape), rtol=4e-4)
+        if site["refusal"]:
+            mul = [m for m in smoothed.graph.node if m.op_type == "Mul" and m.input[0] == site["input"]
+                   and m.name.endswith("_smooth_mul")]
+            assert len(mul) == 1
+            np.testing.assert_allclose(1 / after[mul[0].input[1]], expected, rtol=2e-4)
+        elif site["folded_into"].startswith("gain "):
+            gain = site["folded_into"].removeprefix("gain ")
+            np.testing.assert_allclose(before[gain] / after[gain], expected, rtol=2e-4)
+        np.testing.assert_allclose([site["scale_min"], site["scale_max"]], [expected.min(), expected.max()], rtol=2e-4)
+        most = np.abs(x).max(0)
+        np.testing.assert_allclose(site["outlier_before"], most.max() / np.sort(most)[most.size // 2], rtol=2e-4)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
+def test_torch_export_of_smollm2(octavo, smollm2, smollm2_onnx, exporter, tmp_path):
+    fp32 = tmp_path / "model.onnx"
+    subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", smollm2, fp32, "--exporter", exporter],
+                   check=True)
+    vanilla, better, report = quality(octavo, fp32, smollm2_onnx.parent, "last", tmp_path)
+    assert len(report["sites"]) == 4 * 30 and all(s["refusal"] == "" for s in report["sites"])
+    assert vanilla.min() < 0.92
+    assert better.min() >= 0.97 and better.mean() >= 0.995
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
+def test_torch_export_of_minilm(octavo, minilm, exporter, tmp_path):
+    fp32 = tmp_path / "model.onnx"
+    subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", minilm, fp32, "--exporter", exporter],
+                   check=True)
+    vanilla, better, _ = quality(octavo, fp32, minilm, "mean", tmp_path)
+    assert better.mean() > vanilla.mean() and better.mean() >= 0.995 and better.min() >= 0.97
