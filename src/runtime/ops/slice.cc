@@ -65,7 +65,8 @@ class Slice final : public Op {
     int64_t start;
     int64_t count;
   };
-  // numpy's rules: negative counts from the end, out of range is cut.
+  // numpy's rules but for one: going backwards, a start before the first element is the first
+  // element (numpy: nothing). The standard says so, and onnxruntime does it.
   static Part clamp(int64_t start, int64_t end, int64_t step, int64_t dim) {
     const auto from_end = [dim](int64_t i) {
       return i < 0 ? i + dim : i;
@@ -75,7 +76,8 @@ class Slice final : public Op {
       end = std::clamp<int64_t>(from_end(end), 0, dim);
       return {start, end > start ? (end - start - 1) / step + 1 : 0};
     }
-    start = std::clamp<int64_t>(from_end(start), -1, dim - 1);
+    if (dim == 0) return {0, 0};
+    start = std::clamp<int64_t>(from_end(start), 0, dim - 1);
     end = std::clamp<int64_t>(from_end(end), -1, dim - 1);
     const uint64_t down = uint64_t{0} - static_cast<uint64_t>(step);  // also for the smallest step
     if (start <= end) return {0, 0};

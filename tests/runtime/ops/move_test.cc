@@ -78,7 +78,7 @@ TEST(Move, TransposesEveryWay) {
   transposes<uint8_t>({2, 3, 2, 2});
 }
 
-TEST(Move, SlicesAsNumpyDoes) {
+TEST(Move, SlicesAsTheStandardSays) {
   std::mt19937 random(11);
   const auto pick = [&](int64_t low, int64_t high) {
     return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
@@ -103,15 +103,15 @@ TEST(Move, SlicesAsNumpyDoes) {
       ends.push_back(pick(-dim - 2, dim + 2));
       axes.push_back(random() % 2 == 0 ? axis : axis - 3);
       steps.push_back(step);
-      // Python's range(*slice(start, end, step).indices(dim))
-      const auto index = [&](int64_t i) {
+      // The standard's text: the start is cut to [0, dim - 1] when going backwards.
+      const auto index = [&](int64_t i, int64_t lowest) {
         if (i < 0) i += dim;
-        return step > 0 ? std::clamp<int64_t>(i, 0, dim) : std::clamp<int64_t>(i, -1, dim - 1);
+        return step > 0 ? std::clamp<int64_t>(i, 0, dim) : std::clamp<int64_t>(i, lowest, dim - 1);
       };
+      const int64_t end = index(ends.back(), -1);
       Ints& list = sources[static_cast<size_t>(axis)];
       list.clear();
-      for (int64_t i = index(starts.back());
-           step > 0 ? i < index(ends.back()) : i > index(ends.back()); i += step)
+      for (int64_t i = index(starts.back(), 0); step > 0 ? i < end : i > end; i += step)
         list.push_back(i);
       result[static_cast<size_t>(axis)] = static_cast<int64_t>(list.size());
     }
