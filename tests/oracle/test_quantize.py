@@ -2,17 +2,19 @@
 initializers byte for byte; and the result runs in onnxruntime."""
 import json
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
+from conftest import SOURCE
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx_graphs import FOREIGN, feeds, foreign_feeds, graph_model, ids_of, layer, one, session, weight
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 logging.getLogger().setLevel(logging.ERROR)  # quantize_dynamic recommends its preprocessing each time
-
-from onnx_graphs import FOREIGN, feeds, foreign_feeds, graph_model, ids_of, layer, one, session, weight
 
 LITERAL = ("--per-channel", "--op-types", "MatMul", "--weight-type", "qint8", "--external-data")
 
@@ -357,3 +359,20 @@ np.save(sys.argv[3], s.run(None, {i.name: f[i.name] for i in s.get_inputs()})[0]
     old_python(code, tmp_path / "q.onnx", tmp_path / "in.npz", tmp_path / "out.npy")
     new = session(tmp_path / "q.onnx").run(None, ids_of(imported))[0]
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), new, atol=0.02 * np.abs(new).max())
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
+@pytest.mark.parametrize("name", ["minilm", "smollm2"])
+def test_real_models_exported_by_torch(octavo, request, tmp_path, name, exporter):
+    """The command in the place of a Python recipe's quantize_dynamic, on files that we did not write."""
+    source = request.getfixturevalue(name)
+    subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", source, tmp_path / "model.onnx", "--exporter",
+                    exporter], check=True)
+    octavo("quantize", tmp_path / "model.onnx", tmp_path / "ours.onnx", *LITERAL)
+    expected = reference(tmp_path / "model.onnx", tmp_path / "theirs.onnx")
+    assert_same(onnx.load(tmp_path / "ours.onnx"), expected, check=False)
+    x = ids_of(tmp_path / "model.onnx")
+    fp32 = session(tmp_path / "model.onnx").run(None, x)[0][0]
+    ours = session(tmp_path / "ours.onnx").run(None, x)[0][0]
+    assert (ours * fp32).sum() / np.linalg.norm(ours) / np.linalg.norm(fp32) > 0.8
