@@ -38,7 +38,7 @@ date is today's, or that of SOURCE_DATE_EPOCH.
 Examples:
   octavo build all-MiniLM-L6-v2 -o minilm-int8
   octavo build SmolLM2-135M.gguf -o smollm2-int8 --reference original.safetensors
-  octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "better on German"
+  octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
 there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
