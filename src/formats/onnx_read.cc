@@ -277,9 +277,10 @@ Result<Function> Reader::function(onnx::FunctionProto& proto) {
     if (!a.ParseFromString(field.length_delimited()) || a.name().empty())
       return Error{Code::invalid_input, place + ": a default of an attribute is damaged"};
     const std::string key = a.name();
-    OCTAVO_TRY(Attribute value, attribute(a, 0).within(place + ": attribute \"" + key + "\""));
+    const std::string at = std::string(place).append(": attribute \"").append(key).append("\"");
+    OCTAVO_TRY(Attribute value, attribute(a, 0).within(at));
     if (!out.attribute_defaults.emplace(key, std::move(value)).second)
-      return Error{Code::invalid_input, place + ": attribute \"" + key + "\" has two defaults"};
+      return Error{Code::invalid_input, at + " has two defaults"};
   }
   unknown->DeleteByNumber(kFunctionAttributeProto);
   out.opaque = leftover(proto);

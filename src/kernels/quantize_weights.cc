@@ -13,6 +13,7 @@ namespace {
 // SSE2, which every x86-64 has.
 constexpr size_t kLanes = 4;
 constexpr size_t kBlock = 4 * kLanes;  // one register of bytes
+constexpr size_t kTile = 32;           // of a transpose: 32 x 32 floats are 4 KB on either side
 
 // Four quotients, rounded half to even by the processor's default rounding mode and held to a
 // range that survives the two saturating narrowings below.
@@ -60,7 +61,6 @@ template <class T>
 void transpose_as(size_t rows, size_t n, size_t c0, size_t c1, const void* from, void* to) {
   const auto* in = static_cast<const T*>(from);
   auto* out = static_cast<T*>(to);
-  constexpr size_t kTile = 32;  // 32 x 32 floats are 4 KB on either side
   for (size_t r0 = 0; r0 < rows; r0 += kTile) {
     const size_t r1 = std::min(rows, r0 + kTile);
     for (size_t b = c0; b < c1; b += kTile) {

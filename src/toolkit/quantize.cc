@@ -20,6 +20,9 @@ constexpr size_t kThreshold = 991;
 // The library's std::regex recurses once a character; no sane node name is this long.
 constexpr size_t kMaxNameForRegex = 4096;
 
+// Nodes that an error message lists.
+constexpr size_t kListed = 20;
+
 struct Exclusion {
   std::string pattern;
   std::regex regex;
@@ -57,7 +60,6 @@ std::string excluded_by(std::vector<Exclusion>& exclusions, const Node& node) {
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
-  constexpr size_t kListed = 20;
   std::string message =
       "nothing would be quantized: the graph has no MatMul (or Gemm) with a constant float32 "
       "weight";

@@ -1,59 +1,15 @@
 """octavo quantize against onnxruntime.quantization.quantize_dynamic: the same nodes in the same order, the same
 initializers byte for byte; and the result runs in onnxruntime."""
 import json
-import logging
-import subprocess
-import sys
 
 import numpy as np
 import onnx
 import pytest
-from conftest import SOURCE
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx_graphs import FOREIGN, feeds, foreign_feeds, graph_model, ids_of, layer, one, session, weight
-from onnxruntime.quantization import QuantType, quantize_dynamic
-
-logging.getLogger().setLevel(logging.ERROR)  # quantize_dynamic recommends its preprocessing each time
-
-LITERAL = ("--per-channel", "--op-types", "MatMul", "--weight-type", "qint8", "--external-data")
-
-
-def reference(source, target, **options):
-    options = {"per_channel": True, "weight_type": QuantType.QInt8, "use_external_data_format": True} | options
-    quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], **options)
-    return onnx.load(target)
-
-
-def describe(node):
-    """A node as values that can be compared; attribute tensors by content, not by how they are stored."""
-    def value(a):
-        v = helper.get_attribute_value(a)
-        if isinstance(v, TensorProto):
-            return (v.data_type, tuple(v.dims), numpy_helper.to_array(v).tobytes())
-        if isinstance(v, onnx.GraphProto):
-            return [describe(n) for n in v.node]
-        return list(v) if isinstance(v, (list, tuple)) or hasattr(v, "append") else v
-
-    return (node.name, node.op_type, node.domain, list(node.input), list(node.output),
-            {a.name: (a.type, value(a)) for a in node.attribute})
-
-
-def assert_same(ours, theirs, check=True):
-    assert [describe(n) for n in ours.graph.node] == [describe(n) for n in theirs.graph.node]
-    assert [i.name for i in ours.graph.initializer] == [i.name for i in theirs.graph.initializer]
-    for a, b in zip(ours.graph.initializer, theirs.graph.initializer):
-        assert (a.data_type, list(a.dims)) == (b.data_type, list(b.dims)), a.name
-        assert numpy_helper.to_array(a).tobytes() == numpy_helper.to_array(b).tobytes(), a.name
-        # Scales and zero points in the typed fields, whatever their size.
-        assert a.HasField("raw_data") == b.HasField("raw_data"), a.name
-    assert [i.name for i in ours.graph.input] == [i.name for i in theirs.graph.input]
-    assert [o.name for o in ours.graph.output] == [o.name for o in theirs.graph.output]
-    assert (ours.producer_name, ours.producer_version) == (theirs.producer_name, theirs.producer_version)
-    assert ours.ir_version == theirs.ir_version
-    assert {o.domain: o.version for o in ours.opset_import} == {o.domain: o.version for o in theirs.opset_import}
-    if check:
-        onnx.checker.check_model(ours)
+from quantize_dynamic import LITERAL, assert_same, reference
+from onnxruntime.quantization import QuantType
 
 
 def compare(octavo, tmp_path, source, *, runs=True, flags=("--per-channel",), **options):
@@ -359,20 +315,3 @@ np.save(sys.argv[3], s.run(None, {i.name: f[i.name] for i in s.get_inputs()})[0]
     old_python(code, tmp_path / "q.onnx", tmp_path / "in.npz", tmp_path / "out.npy")
     new = session(tmp_path / "q.onnx").run(None, ids_of(imported))[0]
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), new, atol=0.02 * np.abs(new).max())
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
-@pytest.mark.parametrize("name", ["minilm", "smollm2"])
-def test_real_models_exported_by_torch(octavo, request, tmp_path, name, exporter):
-    """The command in the place of a Python recipe's quantize_dynamic, on files that we did not write."""
-    source = request.getfixturevalue(name)
-    subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", source, tmp_path / "model.onnx", "--exporter",
-                    exporter], check=True)
-    octavo("quantize", tmp_path / "model.onnx", tmp_path / "ours.onnx", *LITERAL)
-    expected = reference(tmp_path / "model.onnx", tmp_path / "theirs.onnx")
-    assert_same(onnx.load(tmp_path / "ours.onnx"), expected, check=False)
-    x = ids_of(tmp_path / "model.onnx")
-    fp32 = session(tmp_path / "model.onnx").run(None, x)[0][0]
-    ours = session(tmp_path / "ours.onnx").run(None, x)[0][0]
-    assert (ours * fp32).sum() / np.linalg.norm(ours) / np.linalg.norm(fp32) > 0.8
