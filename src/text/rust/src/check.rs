@@ -69,7 +69,9 @@ impl<'de> Visitor<'de> for VocabularyVisitor {
             match by_id.entry(id) {
                 Entry::Occupied(other) => {
                     let other = other.get();
-                    return Err(A::Error::custom(format!("id {id} names two tokens, {other:?} and {token:?}")));
+                    return Err(A::Error::custom(format!(
+                        "id {id} names two tokens, {other:?} and {token:?}"
+                    )));
                 }
                 Entry::Vacant(place) => place.insert(token),
             };
