@@ -8,6 +8,7 @@
 #include "base/float_environment.h"
 #include "base/half.h"
 #include "embed/signature.h"
+#include "embed/token_feeds.h"
 #include "formats/onnx.h"
 #include "runtime/session.h"
 
@@ -24,29 +25,6 @@ struct Run {
   size_t begin;
   size_t end;
 };
-
-template <class T>
-void fill(Signature::Role role, std::span<const size_t> texts,
-          std::span<const std::vector<int64_t>> ids, size_t length, T* out) {
-  for (const size_t text : texts) {
-    for (size_t t = 0; t < length; ++t, ++out) {
-      switch (role) {
-        case Signature::Role::ids:
-          *out = static_cast<T>(ids[text][t]);
-          break;
-        case Signature::Role::mask:
-          *out = 1;
-          break;
-        case Signature::Role::types:
-          *out = 0;
-          break;
-        case Signature::Role::positions:
-          *out = static_cast<T>(t);
-          break;
-      }
-    }
-  }
-}
 
 std::string text_name(size_t text) { return "text " + std::to_string(text + 1); }
 
@@ -143,21 +121,16 @@ std::vector<Run> Encoder::State::plan(std::span<const std::vector<int64_t>> ids,
 Result<Tensor> Encoder::State::hidden(std::span<const std::vector<int64_t>> ids,
                                       std::span<const size_t> texts) const {
   const size_t length = ids[texts[0]].size();
-  const Shape shape{static_cast<int64_t>(texts.size()), static_cast<int64_t>(length)};
-  std::vector<Feed> feeds;
-  for (const Signature::Input& input : signature.inputs) {
-    OCTAVO_TRY(Tensor tensor, Tensor::make(input.dtype, shape));
-    if (input.dtype == DType::i64) {
-      fill(input.role, texts, ids, length, tensor.mutable_data<int64_t>());
-    } else {
-      fill(input.role, texts, ids, length, tensor.mutable_data<int32_t>());
-    }
-    feeds.emplace_back(input.name, std::move(tensor));
-  }
+  const auto rows = static_cast<int64_t>(texts.size());
+  std::vector<int64_t> flat;
+  flat.reserve(texts.size() * length);
+  for (const size_t text : texts) flat.insert(flat.end(), ids[text].begin(), ids[text].end());
+  OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature.inputs, flat, rows));
   OCTAVO_TRY(std::vector<Tensor> outputs, session->run(feeds));
   Tensor& out = outputs[0];
   const auto last = width != 0 ? static_cast<int64_t>(width) : out.rank() ? out.shape().back() : 0;
-  const Shape expected = signature.pooled ? Shape{shape[0], last} : Shape{shape[0], shape[1], last};
+  const Shape expected =
+      signature.pooled ? Shape{rows, last} : Shape{rows, static_cast<int64_t>(length), last};
   if (out.shape() != expected)
     return Error{Code::unsupported, "output \"" + signature.output + "\" has shape " +
                                         to_string(out.shape()) + ", expected " +

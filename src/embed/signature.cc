@@ -18,6 +18,24 @@ std::optional<Role> role_of(const std::string& name) {
   return std::nullopt;
 }
 
+// "past_key_values.0.key", float [batch, heads, cached tokens, head size]: nothing is cached.
+Result<Signature::Input> empty_cache(const ValueInfo& input) {
+  const Error error{Code::unsupported,
+                    "input \"" + input.name +
+                        "\" is a key/value cache of another shape than [batch, heads, cached "
+                        "tokens, head size] with numbers for heads and head size. Export the model "
+                        "for feature extraction, or import the original with `octavo import`"};
+  if ((input.dtype != DType::f32 && input.dtype != DType::f16) || !input.shape ||
+      input.shape->size() != 4)
+    return error;
+  const auto* heads = std::get_if<int64_t>(&(*input.shape)[1]);
+  const auto* head_size = std::get_if<int64_t>(&(*input.shape)[3]);
+  if (heads == nullptr || head_size == nullptr || *heads <= 0 || *head_size <= 0 ||
+      std::holds_alternative<int64_t>((*input.shape)[2]))
+    return error;
+  return Signature::Input{input.name, Role::past, input.dtype, {1, *heads, 0, *head_size}};
+}
+
 Status read_inputs(const Graph& graph, Signature& signature) {
   std::unordered_set<std::string> constants;  // IR version 3 lists initializers as inputs too
   for (const Initializer& i : graph.initializers) constants.insert(i.name());
@@ -25,12 +43,11 @@ Status read_inputs(const Graph& graph, Signature& signature) {
   for (const ValueInfo& input : graph.inputs) {
     if (constants.contains(input.name)) continue;
     const auto role = role_of(input.name);
-    if (!role && input.name.starts_with("past"))
-      return Error{Code::unsupported,
-                   "input \"" + input.name +
-                       "\" is a key/value cache: this is an export for generating text. Export the "
-                       "model for feature extraction (without cache), or import the original with "
-                       "`octavo import`"};
+    if (!role && input.name.starts_with("past")) {
+      OCTAVO_TRY(Signature::Input cache, empty_cache(input));
+      signature.inputs.push_back(std::move(cache));
+      continue;
+    }
     if (!role)
       return Error{Code::unsupported,
                    "input \"" + input.name +
@@ -40,7 +57,7 @@ Status read_inputs(const Graph& graph, Signature& signature) {
       return Error{Code::unsupported, "input \"" + input.name + "\" is " +
                                           std::string(dtype_name(input.dtype)) +
                                           "; int64 or int32 is expected"};
-    signature.inputs.push_back({input.name, *role, input.dtype});
+    signature.inputs.push_back({input.name, *role, input.dtype, {}});
     has_ids |= *role == Role::ids;
   }
   if (!has_ids) return Error{Code::unsupported, "the model has no input \"input_ids\""};

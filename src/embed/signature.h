@@ -13,11 +13,13 @@
 namespace octavo {
 
 struct Signature {
-  enum class Role : uint8_t { ids, mask, types, positions };
+  // past: a key/value cache of an export for generating text, fed empty.
+  enum class Role : uint8_t { ids, mask, types, positions, past };
   struct Input {
     std::string name;
     Role role;
-    DType dtype;  // i64 or i32
+    DType dtype;      // i64 or i32; of past f32 or f16
+    Shape past = {};  // of past: its shape for one text, a 0 where the cached tokens are
   };
   std::vector<Input> inputs;  // exactly one is `ids`
   std::string output;

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "embed/signature.h"
-#include "toolkit/token_feeds.h"
+#include "embed/token_feeds.h"
 
 namespace octavo {
 

@@ -5,13 +5,13 @@
 
 #include "embed/model_dir.h"
 #include "embed/signature.h"
+#include "embed/token_feeds.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
 #include "passes/smoothquant.h"
 #include "tensor/compare.h"
 #include "toolkit/calibrate.h"
 #include "toolkit/text_file.h"
-#include "toolkit/token_feeds.h"
 
 namespace octavo {
 

@@ -175,6 +175,19 @@ TEST(Encoder, OutputsOfOtherExporters) {
     EXPECT_NEAR((*rows)[i * kWidth], (*mean)[i * kWidth] * static_cast<float>(ids[i].size()), 1e-6);
 }
 
+TEST(Encoder, AnExportWithACacheGetsAnEmptyOne) {
+  TinyOptions options;
+  options.cached = true;
+  const Ids ids = random_texts(40, 3);
+  EXPECT_EQ(*make(tiny_encoder(options)).encode(ids), *make(tiny_encoder()).encode(ids));
+  Model model = tiny_encoder(options);
+  for (ValueInfo& input : model.graph.inputs) {
+    if (input.name.starts_with("past")) (*input.shape)[1] = "heads";
+  }
+  EXPECT_EQ(error_of(model).code, Code::unsupported);
+  EXPECT_NE(error_of(model).message.find("past_key_values.0.key"), std::string::npos);
+}
+
 TEST(Encoder, InputsWeCannotFeedAreNamed) {
   for (const char* name : {"past_key_values.0.key", "pixel_values"}) {
     TinyOptions options;

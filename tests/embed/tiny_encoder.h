@@ -27,6 +27,7 @@ struct TinyOptions {
   std::vector<Dim> shape{"batch", "sequence", kWidth};
   bool pooled = false;     // output the sum over the sequence instead
   bool quantized = false;  // DynamicQuantizeLinear before the product
+  bool cached = false;     // x as keys behind a cache [batch, 2, past, 4], as decoders have
   float scale = 1;         // of the output
 };
 
@@ -49,6 +50,14 @@ inline Model tiny_encoder(const TinyOptions& options = {}) {
   if (options.quantized) {
     const auto q = b.ops("DynamicQuantizeLinear", {x}, 3);
     x = b.op("DequantizeLinear", {q[0], q[1], q[2]});
+  }
+  if (options.cached) {
+    const Value past = b.input("past_key_values.0.key", DType::f32, {"batch", 2, "past", 4});
+    const Attributes swap{{"perm", Ints{0, 2, 1, 3}}};
+    const Value keys = b.op("Transpose", {b.op("Reshape", {x, b.ints({0, 0, 2, 4})})}, swap);
+    const Value all = b.op("Concat", {past, keys}, {{"axis", int64_t{2}}});
+    b.output(b.op("Identity", {all}), "present.0.key", DType::f32, {"batch", 2, "all", 4});
+    x = b.op("Reshape", {b.op("Transpose", {all}, swap), b.ints({0, 0, kWidth})});
   }
   x = b.op("MatMul", {x, b.initializer({"weight", wave({kWidth, kWidth}, 0.71)})});
   x = b.op("Tanh", {x}) * options.scale;

@@ -1,6 +1,6 @@
 #pragma once
 // Token ids -> what a graph wants to be fed: ids, a mask of ones, types of zeros, positions counted
-// from 0. Texts run unpadded, so nothing else is needed.
+// from 0, caches that are empty. Texts run unpadded, so nothing else is needed.
 
 #include <cstdint>
 #include <span>

@@ -1,4 +1,4 @@
-#include "toolkit/token_feeds.h"
+#include "embed/token_feeds.h"
 
 namespace octavo {
 
@@ -21,6 +21,8 @@ void fill(Signature::Role role, std::span<const int64_t> ids, int64_t length, T*
       case Signature::Role::positions:
         out[i] = static_cast<T>(position);
         break;
+      case Signature::Role::past:  // has no elements
+        break;
     }
   }
 }
@@ -32,8 +34,15 @@ Result<std::vector<Feed>> token_feeds(std::span<const Signature::Input> inputs,
   const int64_t length = static_cast<int64_t>(ids.size()) / rows;
   std::vector<Feed> feeds;
   for (const Signature::Input& input : inputs) {
-    OCTAVO_TRY(Tensor tensor, Tensor::make(input.dtype, {rows, length}));
-    if (input.dtype == DType::i64) {
+    Shape shape{rows, length};
+    if (input.role == Signature::Role::past) {
+      shape = input.past;
+      shape[0] = rows;
+    }
+    OCTAVO_TRY(Tensor tensor, Tensor::make(input.dtype, shape));
+    if (input.role == Signature::Role::past) {
+      // Empty: there is nothing to fill in.
+    } else if (input.dtype == DType::i64) {
       fill(input.role, ids, length, tensor.mutable_data<int64_t>());
     } else {
       fill(input.role, ids, length, tensor.mutable_data<int32_t>());
