@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include "embed/token_feeds.h"
 #include "passes/smoothquant.h"
 #include "tensor/compare.h"
 #include "toolkit/calibrate.h"
 #include "toolkit/random_encoder.h"
-#include "toolkit/token_feeds.h"
 
 namespace octavo {
 namespace {
