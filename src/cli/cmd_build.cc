@@ -37,7 +37,7 @@ date is today's, or that of SOURCE_DATE_EPOCH.
 
 Examples:
   octavo build all-MiniLM-L6-v2 -o minilm-int8
-  octavo build SmolLM2-135M.gguf -o smollm2-int8 --reference original.safetensors
+  octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is

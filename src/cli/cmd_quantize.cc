@@ -15,7 +15,7 @@ constexpr const char* kDescription =
     R"(Quantize the weights of MatMul to 8 bits, its activations when the model runs.
 
 The result is what onnxruntime.quantization.quantize_dynamic makes of the same
-file: the same nodes, names, scales and weight bytes. The weights stream through;
+file: the same nodes, names, scales and weight bytes. Weights stream through;
 memory does not grow with the model.)";
 
 constexpr const char* kFooter =

@@ -40,6 +40,8 @@ Status ChannelTrace::divide(const std::string& value, const ChannelMap& map,
 
 Status ChannelTrace::divide_input(size_t n, size_t input, const ChannelMap& map, bool may_grow) {
   if (map.untouched()) return Done{};
+  if (input >= node(n).inputs.size())
+    return refuse(node(n).describe() + " has no input " + std::to_string(input));
   const Mark before = mark();
   Status done = divide_value(node(n).inputs[input], map, {{n, input}}, may_grow);
   if (!done) rollback(before);

@@ -61,6 +61,9 @@ class Finder {
                           : "no operand is constant");
       if (index_.uses(weight.name).size() != 1)
         return refuse("its weight \"" + weight.name + "\" has other readers");
+      const auto perm = maker.ints_or("perm", {1, 0});
+      if (transposes && perm != std::vector<int64_t>{1, 0})
+        return refuse("its weight is not simply transposed by " + maker.describe());
       if (transposes) weight.axis = 1 - weight.axis;
       weight.edge = {above, 0};
       weight.name = maker.inputs[0];

@@ -165,7 +165,10 @@ TEST(Groups, SayWhyAWeightIsLeft) {
   const Value d = g.b.op("Add", {shared, shared});
   const Value scaled =
       g.b.op("MatMul", {x, g.node("Mul", {g.weight("w", {4, 4}), g.b.scalar(2.0F)}, {4, 4})});
-  const Model model = g.finish(g.b.op("Sum", {a, b, c, d, scaled}));
+  const Value turned =
+      g.node("Transpose", {g.weight("turned", {4, 4})}, {4, 4}, {{"perm", Ints{0, 1}}});
+  const Value e = g.b.op("MatMul", {x, turned});
+  const Model model = g.finish(g.b.op("Sum", {a, b, c, d, scaled, e}));
   const auto found = find_smooth_groups(model.graph, g.shapes);
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->groups.empty());
@@ -174,7 +177,9 @@ TEST(Groups, SayWhyAWeightIsLeft) {
                 "MatMul node \"/MatMul\": its weight is float16",
                 "MatMul node \"/MatMul_1\": its weight has 3 axes",
                 "MatMul node \"/MatMul_2\": its weight \"/Transpose_output_0\" has other readers",
-                "MatMul node \"/MatMul_3\": its weight is computed by Mul node \"/Mul\""}));
+                "MatMul node \"/MatMul_3\": its weight is computed by Mul node \"/Mul\"",
+                "MatMul node \"/MatMul_4\": its weight is not simply transposed by Transpose node "
+                "\"/Transpose_1\""}));
 }
 
 // --- the rewrite ---
