@@ -16,7 +16,7 @@ def test_usage_errors_exit_2(octavo):
 def test_help_is_a_manual(octavo):
     """Of the program and of every command: what it does, its options, examples, exit codes, 80 columns."""
     overview = octavo("--help").stdout
-    commands = re.findall(r"^  (\w+)  ", overview.split("Subcommands:")[1], re.M)
+    commands = re.findall(r"^  (\w+)  ", overview.split("Subcommands:")[1].split("\n\n")[0], re.M)
     assert {"import", "embed", "inspect", "verify"} <= set(commands)
     for command in ([], *([c] for c in commands)):
         text = octavo(*command, "--help").stdout
