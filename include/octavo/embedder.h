@@ -20,6 +20,13 @@ namespace octavo {
 struct EmbedderOptions {
   std::string model_file = {};  // name inside the folder, or a path; empty: the best there is
   int threads = 0;              // 0: all that this process may use
+  // Run the graph node by node as it is written, with one activation scale for a whole tensor,
+  // where the engine would give each token its own: what ONNX Runtime computes, slower and less
+  // accurate.
+  bool exact_onnx = false;
+  // Most tokens that run together (a longer text runs alone): bounds the memory of activations.
+  size_t max_batch_tokens = 0;  // 0: 4,096
+  bool cache = true;            // keep packed weights in the user's cache folder for the next start
 };
 
 struct EmbedOptions {
@@ -62,6 +69,8 @@ class Embedder {
   size_t width() const;
   size_t max_length() const;
   std::vector<std::string> prompt_names() const;
+  // How the model runs: on the engine (and where its packed weights lie) or node by node, and why.
+  std::string explain() const;
   // What had to be guessed about the model (pooling, length, ...): show them once.
   const std::vector<std::string>& warnings() const;
 

@@ -48,6 +48,7 @@ struct Options {
   std::string format;
   bool json = false;
   bool no_normalize = false;
+  bool explain = false;
   EmbedderOptions open;
   EmbedOptions embed;
 };
@@ -108,6 +109,8 @@ Status run(const Options& options, const Context& context) {
   OCTAVO_TRY(const Embedder embedder, Embedder::open(options.folder, options.open));
   for (const std::string& warning : embedder.warnings())
     std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
+
+  if (options.explain) std::fprintf(stderr, "octavo: %s\n", embedder.explain().c_str());
 
   const size_t width = options.embed.dimensions == 0 ? embedder.width() : options.embed.dimensions;
   std::unique_ptr<EmbedOutput> output;
@@ -197,6 +200,18 @@ void add_embed(CLI::App& app, Context& context) {
                    "threads (default: all that this process may use)")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
+  command->add_flag(
+      "--exact-onnx", options->open.exact_onnx,
+      "run the graph node by node as ONNX Runtime does, with one activation scale for "
+      "a whole tensor: slower, less accurate");
+  command
+      ->add_option("--max-batch-tokens", options->open.max_batch_tokens,
+                   "tokens that run together (default 4096): bounds memory, changes no result")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command->add_flag("--no-cache{false}", options->open.cache,
+                    "keep no packed weights in the cache folder");
+  command->add_flag("--explain", options->explain, "say on stderr how the model runs, and why");
   command->callback([options, command, &context] {
     if (!options->texts.empty() && !options->input.empty())
       throw CLI::ValidationError("embed", "give texts or --input, not both");

@@ -40,7 +40,15 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
                                       "the model file, or make one with `octavo import`"};
   OCTAVO_TRY(state->tokenizer, Tokenizer::open(state->dir.tokenizer_file));
   state->pool = std::make_shared<ThreadPool>(options.threads);
-  OCTAVO_TRY(state->encoder, Encoder::open(state->dir.model_file, state->dir.pooling, state->pool));
+  EncoderOptions encoder_options;
+  encoder_options.pool = state->pool;
+  encoder_options.exact_onnx = options.exact_onnx;
+  if (options.max_batch_tokens != 0) encoder_options.max_batch_tokens = options.max_batch_tokens;
+  encoder_options.positions =
+      state->dir.positions != 0 ? state->dir.positions : state->dir.max_length;
+  encoder_options.cache = options.cache;
+  OCTAVO_TRY(state->encoder,
+             Encoder::open(state->dir.model_file, state->dir.pooling, encoder_options));
   const auto& more = state->encoder->warnings();
   state->dir.warnings.insert(state->dir.warnings.end(), more.begin(), more.end());
   return Embedder(std::move(state));
@@ -135,6 +143,19 @@ std::vector<std::string> Embedder::prompt_names() const {
   std::vector<std::string> names;
   for (const auto& [name, text] : state_->dir.prompts) names.push_back(name);
   return names;
+}
+
+std::string Embedder::explain() const {
+  const Encoder& encoder = *state_->encoder;
+  const FusedModel* fused = encoder.fused();
+  if (fused == nullptr)
+    return encoder.why_plain().empty() ? "runs node by node, as asked"
+                                       : "runs node by node: " + encoder.why_plain();
+  const std::string layers = std::to_string(fused->encoder->spec().layers.size());
+  std::string text = "runs as " + layers + " fused layers, each token quantized by itself; ";
+  if (fused->packed.empty()) return text + "packed weights in memory only";
+  return text + (fused->from_cache ? "packed weights from " : "packed weights written to ") +
+         fused->packed.string();
 }
 
 const std::vector<std::string>& Embedder::warnings() const { return state_->dir.warnings; }

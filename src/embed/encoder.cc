@@ -7,6 +7,7 @@
 
 #include "base/float_environment.h"
 #include "base/half.h"
+#include "embed/ragged.h"
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
@@ -31,7 +32,11 @@ std::string text_name(size_t text) { return "text " + std::to_string(text + 1); 
 }  // namespace
 
 struct Encoder::State {
-  std::optional<Session> session;
+  std::shared_ptr<ThreadPool> pool;
+  std::optional<FusedModel> fused;
+  std::string why_plain;
+  size_t max_batch_tokens = 0;
+  std::optional<Session> session;  // when there is no fused
   Signature signature;
   Pooling pooling = Pooling::mean;
   size_t width = 0;
@@ -52,19 +57,52 @@ Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 Encoder::~Encoder() = default;
 
 Result<Encoder> Encoder::open(const std::filesystem::path& onnx_file, Pooling pooling,
-                              std::shared_ptr<ThreadPool> pool) {
+                              EncoderOptions options) {
+  if (options.pool == nullptr) options.pool = std::make_shared<ThreadPool>();
+  std::string why;
+  if (!options.exact_onnx) {
+    Result<FusedModel> fused =
+        open_fused(onnx_file, {options.positions, options.cache}, options.pool);
+    if (fused) return of_fused(*std::move(fused), pooling, options);
+    // Whatever is wrong with the file itself, reading it again says so.
+    why = fused.error().message;
+  }
   OCTAVO_TRY(Model model, read_onnx(onnx_file));
-  return create(std::move(model), pooling, std::move(pool)).within(onnx_file.string());
+  options.exact_onnx = true;
+  OCTAVO_TRY(Encoder encoder,
+             create(std::move(model), pooling, options).within(onnx_file.string()));
+  encoder.state_->why_plain = std::move(why);
+  return encoder;
 }
 
-Result<Encoder> Encoder::create(Model model, Pooling pooling, std::shared_ptr<ThreadPool> pool) {
+Encoder Encoder::of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options) {
   auto state = std::make_unique<State>();
+  state->pool = options.pool;
+  state->pooling = pooling;
+  state->width = fused.encoder->spec().hidden;
+  state->signature.vocabulary = static_cast<int64_t>(fused.encoder->spec().vocabulary);
+  state->max_batch_tokens = options.max_batch_tokens;
+  state->fused = std::move(fused);
+  return Encoder(std::move(state));
+}
+
+Result<Encoder> Encoder::create(Model model, Pooling pooling, EncoderOptions options) {
+  if (options.pool == nullptr) options.pool = std::make_shared<ThreadPool>();
+  std::string why;
+  if (!options.exact_onnx) {
+    Result<FusedModel> fused = make_fused(model, {options.positions, options.cache}, options.pool);
+    if (fused) return of_fused(*std::move(fused), pooling, options);
+    why = fused.error().message;
+  }
+  auto state = std::make_unique<State>();
+  state->pool = options.pool;
+  state->why_plain = std::move(why);
   OCTAVO_TRY(state->signature, read_signature(model));
   state->pooling = pooling;
   // Nothing that only other outputs need is computed.
   std::erase_if(model.graph.outputs,
                 [&](const ValueInfo& v) { return v.name != state->signature.output; });
-  OCTAVO_TRY(state->session, Session::create(std::move(model), {.pool = std::move(pool)}));
+  OCTAVO_TRY(state->session, Session::create(std::move(model), {.pool = options.pool}));
   state->width = static_cast<size_t>(std::max<int64_t>(state->signature.width, 0));
   if (state->width == 0) {  // the graph does not say: one token does
     const std::vector<int64_t> one{0};
@@ -75,6 +113,10 @@ Result<Encoder> Encoder::create(Model model, Pooling pooling, std::shared_ptr<Th
   if (state->width == 0) return Error{Code::unsupported, "the model's output has width 0"};
   return Encoder(std::move(state));
 }
+
+const FusedModel* Encoder::fused() const { return state_->fused ? &*state_->fused : nullptr; }
+const std::string& Encoder::why_plain() const { return state_->why_plain; }
+ThreadPool& Encoder::pool() const { return *state_->pool; }
 
 size_t Encoder::width() const { return state_->width; }
 
@@ -164,6 +206,11 @@ Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>>
   const State& s = *state_;
   OCTAVO_CHECK(s.check_ids(ids));
   std::vector<float> rows(ids.size() * s.width);
+  if (s.fused) {
+    OCTAVO_CHECK(
+        encode_ragged(*s.fused->encoder, s.pooling, ids, s.max_batch_tokens, *s.pool, rows.data()));
+    return rows;
+  }
   // Longest first, so that the threads finish together; equal lengths side by side.
   std::vector<size_t> order(ids.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -11,37 +11,56 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "embed/fused_model.h"
 #include "embed/model_dir.h"
 #include "embed/pooling.h"  // l2_normalize
 #include "graph/graph.h"
 
 namespace octavo {
 
+struct EncoderOptions {
+  // Null: a pool of all usable CPUs.
+  std::shared_ptr<ThreadPool> pool = nullptr;
+  // Runs the graph as it is written, node by node, its dynamic quantization over the whole tensor
+  // included; else the ragged path (runtime/fused/encoder.h) where the graph can be raised to it.
+  bool exact_onnx = true;
+  // Most tokens that run together on the ragged path (a longer text runs alone): bounds its memory.
+  size_t max_batch_tokens = 4096;
+  size_t positions =
+      0;              // most tokens of a text, for the tables of the ragged path; 0: all there are
+  bool cache = true;  // keep packed weights on the disk for the next start
+};
+
 class Encoder {
  public:
-  // A null pool: one of all usable CPUs. Errors: those of reading the file and of the executor;
-  // unsupported: an input we cannot feed (it is named), no output that is a hidden state.
+  // Errors: those of reading the file and of the executor; unsupported: an input we cannot feed (it
+  // is named), no output that is a hidden state.
   static Result<Encoder> open(const std::filesystem::path& onnx_file, Pooling pooling,
-                              std::shared_ptr<ThreadPool> pool = nullptr);
-  static Result<Encoder> create(Model model, Pooling pooling,
-                                std::shared_ptr<ThreadPool> pool = nullptr);
+                              EncoderOptions options = {});
+  static Result<Encoder> create(Model model, Pooling pooling, EncoderOptions options = {});
   Encoder(Encoder&&) noexcept;
   Encoder& operator=(Encoder&&) noexcept;
   ~Encoder();
 
-  // One row of `width()` floats a text, not normalised. Texts run unpadded, several at a time on
-  // the pool's threads; equal lengths share a run where the graph does not mix its rows. So a row
-  // depends on its own text alone. Token type ids are zeros. Errors name the text by its number: no
-  // ids, an id outside the vocabulary, a non-finite result; or they name the node that failed.
+  // One row of `width()` floats a text, not normalised. Texts run unpadded and a row depends on its
+  // own text alone: on the ragged path many run together, node by node equal lengths share a run
+  // where the graph does not mix its rows. Token type ids are zeros. Errors name the text by its
+  // number: no ids, an id outside the vocabulary, a non-finite result; or they name the node that
+  // failed.
   Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids) const;
 
   size_t width() const;
+  // Null when the graph runs node by node; then why_plain() says why ("" when it was asked for).
+  const FusedModel* fused() const;
+  const std::string& why_plain() const;
+  ThreadPool& pool() const;
   // What had to be guessed about the model's outputs; empty as a rule.
   const std::vector<std::string>& warnings() const;
 
  private:
   struct State;
   explicit Encoder(std::unique_ptr<State> state);
+  static Encoder of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options);
   std::unique_ptr<State> state_;
 };
 

@@ -78,7 +78,7 @@ Status fill_from_model(Probe& probe, const VerifyOptions& options, const Progres
              tokenize(probe.tokenizer, reference.texts, probe.settings.max_length, probe.notes));
   OCTAVO_CHECK(check_tokenizer_beside(options.against, probe));
   OCTAVO_TRY(const auto encoder,
-             Encoder::open(options.against, probe.settings.pooling, probe.pool));
+             Encoder::open(options.against, probe.settings.pooling, {.pool = probe.pool}));
   reference.width = encoder.width();
   OCTAVO_TRY(
       reference.rows,
@@ -127,7 +127,7 @@ Result<VerifyReport> compare_with(const Probe& probe, const fs::path& onnx_file,
                                   std::optional<double> min_cos, const std::string& stage,
                                   const Progress& progress) {
   const Reference& reference = probe.reference;
-  OCTAVO_TRY(const auto encoder, Encoder::open(onnx_file, probe.settings.pooling, probe.pool));
+  OCTAVO_TRY(const auto encoder, Encoder::open(onnx_file, probe.settings.pooling, {.pool = probe.pool}));
   if (encoder.width() != reference.width)
     return Error{Code::invalid_input, onnx_file.string() + ": embeddings have " +
                                           std::to_string(encoder.width()) + " numbers, those of " +

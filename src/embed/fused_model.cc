@@ -1,0 +1,309 @@
+#include "embed/fused_model.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "embed/packed_file.h"
+#include "embed/signature.h"
+#include "embed/token_feeds.h"
+#include "formats/onnx.h"
+#include "graph/inline.h"
+#include "passes/raise.h"
+#include "runtime/fused/compile.h"
+#include "runtime/session.h"
+#include "tensor/compare.h"
+
+namespace octavo {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// The probe of the check crosses a block of 64 keys, so that a mask, a rotation or a window that
+// was read wrongly shows.
+constexpr size_t kCheckLength = 70;
+// Largest difference to the plain executor, relative to the range of its output. Float against
+// float differs in the order of sums. In 8 bits a difference in the last place of a float moves an
+// activation by a whole step now and then, layer after layer; a graph that was read wrongly is an
+// order of magnitude away, and its cosine is what tells the two apart.
+constexpr double kFloatDifference = 1e-3;
+constexpr double kInt8Cosine = 0.98;
+
+// Ids that are spread over the vocabulary, the same every time.
+std::vector<int64_t> probe_ids(size_t length, int64_t vocabulary) {
+  std::vector<int64_t> ids;
+  uint64_t state = 1;
+  for (size_t i = 0; i < length; ++i) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    ids.push_back(static_cast<int64_t>((state >> 33) % static_cast<uint64_t>(vocabulary)));
+  }
+  return ids;
+}
+
+// What the long way makes; the tensors of `compiled` read `raised`.
+struct Made {
+  std::shared_ptr<const Model> raised;
+  fused::Compiled compiled;
+  Tensor table;
+};
+
+class Maker {
+ public:
+  Maker(const Model& model, const FusedOptions& options, std::shared_ptr<ThreadPool> pool)
+      : model_(model), options_(options), pool_(std::move(pool)) {}
+
+  Result<Made> make() {
+    OCTAVO_TRY(signature_, read_signature(model_));
+    if (signature_.pooled)
+      return Error{Code::unsupported,
+                   "the graph pools: its output is one vector a text already, the fused path gives "
+                   "hidden states"};
+    std::erase_if(model_.graph.outputs,
+                  [&](const ValueInfo& v) { return v.name != signature_.output; });
+    OCTAVO_CHECK(inline_functions(model_));
+    vocabulary_ = signature_.vocabulary > 0 ? signature_.vocabulary : 2;
+    OCTAVO_TRY(plain_, Session::create(model_, {.pool = pool_}));
+    OCTAVO_TRY(const Probe probe, run_probe());
+    RaiseOptions raise_options;
+    raise_options.output = signature_.output;
+    OCTAVO_TRY(Raised raised, raise_encoder(model_, probe, raise_options));
+    OCTAVO_TRY(const auto positions, position_values(raised));
+    Made made;
+    made.raised = std::make_shared<const Model>(std::move(raised.model));
+    OCTAVO_TRY(made.compiled, fused::compile(*made.raised, positions));
+    const Initializer* table = made.raised->graph.find_initializer(made.compiled.table);
+    if (table == nullptr)
+      return Error{Code::internal, "no embedding table \"" + made.compiled.table + "\""};
+    OCTAVO_TRY(made.table, table->tensor());
+    return made;
+  }
+
+  // Whether the encoder gives the plain executor's numbers.
+  Status check(const fused::FusedEncoder& encoder) const {
+    const size_t limit = encoder.spec().positions;
+    const size_t length = limit == 0 ? kCheckLength : std::min(kCheckLength, limit);
+    const std::vector<int64_t> ids = probe_ids(length, vocabulary_);
+    OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature_.inputs, ids, 1));
+    OCTAVO_TRY(const std::vector<Tensor> wanted, plain_->run(feeds));
+    const size_t width = encoder.spec().hidden;
+    if (wanted.size() != 1 || wanted[0].dtype() != DType::f32 ||
+        static_cast<size_t>(wanted[0].size()) != length * width)
+      return Error{Code::unsupported,
+                   "the output is no float32 [batch, length, " + std::to_string(width) + "]"};
+    std::vector<float> got(length * width);
+    const std::array<size_t, 2> offsets{0, length};
+    fused::RunOptions run;
+    run.exact_onnx = true;
+    OCTAVO_CHECK(encoder.run(ids, offsets, *pool_, run, got.data()));
+    const bool int8 = encoder.spec().layers[0].qkv[0].kind == fused::WeightKind::s8;
+    const auto reference = wanted[0].values<float>();
+    if (!int8) {
+      const double difference = relative_difference(got, reference);
+      if (!(difference <= kFloatDifference))
+        return Error{Code::unsupported, "raised, but its numbers differ from the graph's by " +
+                                            std::to_string(difference) + " of their range"};
+      return Done{};
+    }
+    double sum = 0;
+    for (size_t i = 0; i < length; ++i)
+      sum += cosine(std::span(got).subspan(i * width, width), reference.subspan(i * width, width));
+    const double mean = sum / static_cast<double>(length);
+    if (!(mean >= kInt8Cosine))
+      return Error{Code::unsupported, "raised, but its numbers differ from the graph's: cosine " +
+                                          std::to_string(mean) + " on a probe"};
+    return Done{};
+  }
+
+ private:
+  Result<Probe> run_probe() {
+    const auto length = static_cast<size_t>(kProbeLength);
+    const std::vector<int64_t> ids = probe_ids(length, vocabulary_);
+    OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature_.inputs, ids, 1));
+    Probe probe;
+    for (const auto& [name, tensor] : feeds) probe.shapes[name] = tensor.shape();
+    const std::vector<std::string> kept = probe_values(model_);
+    RunOptions run;
+    for (const Node& node : model_.graph.nodes)
+      for (const std::string& output : node.outputs)
+        if (!output.empty()) run.watch.push_back(output);
+    run.tap = [&](const std::string& name, const Tensor& tensor) -> Status {
+      probe.shapes[name] = tensor.shape();
+      if (tensor.size() > kProbeElements || !std::binary_search(kept.begin(), kept.end(), name))
+        return Done{};
+      OCTAVO_TRY(probe.values[name], tensor.clone());
+      return Done{};
+    };
+    OCTAVO_CHECK(plain_->run(feeds, run).within("probing the graph"));
+    return probe;
+  }
+
+  // Every position value for as many positions as the model has.
+  Result<std::map<std::string, Tensor>> position_values(const Raised& raised) const {
+    std::map<std::string, Tensor> values;
+    if (raised.position_values.empty()) return values;
+    OCTAVO_TRY(const Session session, Session::create(raised.positions, {.pool = pool_}));
+    OCTAVO_TRY(const auto inputs, read_signature_inputs(raised.positions.graph));
+    std::vector<size_t> lengths{options_.positions};
+    // A table ends somewhere: the longest text that the graph can take, from above.
+    if (options_.positions == 0)
+      lengths = {131072, 65536, 32768, 16384, 8192, 4096, 2048, 1024, 514, 512, 256, 128, 64, 32};
+    Error last{Code::unsupported, ""};
+    for (const size_t length : lengths) {
+      const std::vector<int64_t> ids(length, 0);
+      OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(inputs, ids, 1));
+      Result<std::vector<Tensor>> made = session.run(feeds);
+      if (!made) {
+        last = std::move(made).error();
+        continue;
+      }
+      for (size_t i = 0; i < raised.position_values.size(); ++i) {
+        const PositionValue& value = raised.position_values[i];
+        OCTAVO_TRY(Tensor rows, (*made)[i].reshaped({static_cast<int64_t>(length), value.width}));
+        values.emplace(value.name, std::move(rows));
+      }
+      return values;
+    }
+    return std::move(last).within("positions");
+  }
+
+  Model model_;
+  const FusedOptions& options_;
+  std::shared_ptr<ThreadPool> pool_;
+  Signature signature_;
+  int64_t vocabulary_ = 0;
+  std::optional<Session> plain_;
+};
+
+// Tensors in memory, made once each.
+Result<fused::FusedEncoder::Lookup> make_all(const Made& made) {
+  auto tensors = std::make_shared<std::map<std::string, Tensor>>();
+  for (const fused::PackedTensor& t : made.compiled.tensors) {
+    OCTAVO_TRY((*tensors)[t.name], t.make());
+  }
+  (*tensors)["embed.table"] = made.table;
+  return fused::FusedEncoder::Lookup(
+      [tensors, keep = made.raised](const std::string& name) -> Result<Tensor> {
+        const auto found = tensors->find(name);
+        if (found == tensors->end())
+          return Error{Code::internal, "no packed tensor \"" + name + "\""};
+        return found->second;
+      });
+}
+
+std::vector<fs::path> source_paths(const fs::path& file, const OnnxFile& onnx) {
+  std::vector<fs::path> paths{file};
+  for (const OnnxSidecar& s : onnx.sidecars) paths.push_back(s.path);
+  return paths;
+}
+
+// The packed form, if it is there, whole, and of these very files.
+Result<FusedModel> from_packed(const fs::path& packed, const fs::path& onnx_file,
+                               const FusedOptions& options, ThreadPool& pool) {
+  OCTAVO_TRY(Packed file, read_packed(packed, pool));
+  std::vector<fs::path> paths;
+  for (const SourceFile& s : file.header.sources) paths.emplace_back(s.path);
+  OCTAVO_TRY(const auto now, look_at(paths));
+  if (now != file.header.sources) {
+    OCTAVO_TRY(const std::string content, content_hash(now));
+    if (content != file.header.content)
+      return Error{Code::not_found, "the model has changed since it was packed"};
+  }
+  std::error_code error;
+  if (paths.empty() || !fs::equivalent(paths[0], onnx_file, error))
+    return Error{Code::not_found, "packed from another file"};
+  if (options.positions != 0 && file.header.spec.positions != 0 &&
+      file.header.spec.positions < options.positions)
+    return Error{Code::not_found, "packed for fewer positions"};
+  Tensor table;
+  if (!file.header.table.empty()) {
+    OCTAVO_TRY(const Model model, read_onnx(onnx_file));
+    const Initializer* found = model.graph.find_initializer(file.header.table);
+    if (found == nullptr) return Error{Code::not_found, "the model has another embedding table"};
+    OCTAVO_TRY(table, found->tensor());
+  }
+  const auto lookup = [&](const std::string& name) -> Result<Tensor> {
+    return name == "embed.table" && table.defined() ? Result<Tensor>(table) : file.lookup(name);
+  };
+  OCTAVO_TRY(fused::FusedEncoder encoder,
+             fused::FusedEncoder::create(std::move(file.header.spec), lookup));
+  return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), true, packed};
+}
+
+// Writes the packed form; where that fails (no folder, disk full) the model stays in memory.
+Status write_made(const fs::path& packed, const OnnxFile& onnx, const fs::path& onnx_file,
+                  const Made& made) {
+  PackedHeader header;
+  header.spec = made.compiled.spec;
+  OCTAVO_TRY(header.sources, look_at(source_paths(onnx_file, onnx)));
+  OCTAVO_TRY(header.content, content_hash(header.sources));
+  std::vector<fused::PackedTensor> tensors = made.compiled.tensors;
+  if (made.table.file_backed()) {
+    header.table = made.compiled.table;
+  } else {
+    tensors.push_back({"embed.table", made.table.dtype(), made.table.shape(),
+                       [table = made.table]() -> Result<Tensor> { return table; }});
+  }
+  return write_packed(packed, header, tensors);
+}
+
+}  // namespace
+
+Result<FusedModel> make_fused(const Model& model, const FusedOptions& options,
+                              std::shared_ptr<ThreadPool> pool) {
+  Maker maker(model, options, std::move(pool));
+  OCTAVO_TRY(const Made made, maker.make());
+  OCTAVO_TRY(const auto lookup, make_all(made));
+  OCTAVO_TRY(fused::FusedEncoder encoder, fused::FusedEncoder::create(made.compiled.spec, lookup));
+  OCTAVO_CHECK(maker.check(encoder));
+  return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
+}
+
+Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& options,
+                              std::shared_ptr<ThreadPool> pool) {
+  fs::path packed;
+  if (options.cache) {
+    if (Result<fs::path> place = packed_path(onnx_file)) packed = *std::move(place);
+  }
+  if (!packed.empty()) {
+    Result<FusedModel> found = from_packed(packed, onnx_file, options, *pool);
+    if (found) return found;
+  }
+  OCTAVO_TRY(const OnnxFile onnx, open_onnx(onnx_file));
+  if (packed.empty()) return make_fused(onnx.model, options, std::move(pool));
+  Maker maker(onnx.model, options, pool);
+  OCTAVO_TRY(const Made made, maker.make());
+  const auto in_memory = [&]() -> Result<FusedModel> {
+    OCTAVO_TRY(const auto lookup, make_all(made));
+    OCTAVO_TRY(fused::FusedEncoder encoder,
+               fused::FusedEncoder::create(made.compiled.spec, lookup));
+    return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
+  };
+  // Under a temporary name until it has been checked: what has the real name is believed.
+  sweep_temporaries(packed.parent_path());
+  const fs::path staged = packed.parent_path() / ("." + packed.filename().string() + "." +
+                                                  std::to_string(::getpid()) + ".0.tmp");
+  Result<FusedModel> model{Error{Code::internal, "not packed"}};
+  if (write_made(staged, onnx, onnx_file, made))
+    model = from_packed(staged, onnx_file, options, *pool);
+  const bool written = model.ok();
+  if (!written) model = in_memory();
+  std::error_code error;
+  Status status = model ? maker.check(*model->encoder) : Status(model.error());
+  if (status && written) {
+    fs::rename(staged, packed, error);
+    if (!error) model->packed = packed;
+  }
+  if (!status || !written || error) fs::remove(staged, error);
+  if (!status) return std::move(status).error();
+  model->from_cache = false;
+  return model;
+}
+
+}  // namespace octavo

@@ -1,0 +1,38 @@
+#pragma once
+// A model file -> the fused encoder that runs it: the packed form when there is one, else the long
+// way once: probe the graph with the plain executor, raise it, compile and pack it, and believe it
+// only when it gives the plain executor's numbers on the probe.
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "runtime/fused/encoder.h"
+
+namespace octavo {
+
+struct FusedOptions {
+  // Most tokens of a text; 0: as many as the graph takes, up to 131,072.
+  size_t positions = 0;
+  bool cache = true;  // read and write the packed file
+};
+
+struct FusedModel {
+  std::shared_ptr<const fused::FusedEncoder> encoder;
+  bool from_cache = false;
+  std::filesystem::path packed;  // where it lies; empty when it is in memory only
+};
+
+// Errors: those of reading the file; unsupported when the graph is not one that can be raised, with
+// the node at which it stopped, or when the raised graph gives other numbers.
+Result<FusedModel> open_fused(const std::filesystem::path& onnx_file, const FusedOptions& options,
+                              std::shared_ptr<ThreadPool> pool);
+// The same for a model in memory, without the packed file.
+Result<FusedModel> make_fused(const Model& model, const FusedOptions& options,
+                              std::shared_ptr<ThreadPool> pool);
+
+}  // namespace octavo

@@ -1,0 +1,188 @@
+#include "embed/packed_file.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <system_error>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "embed/packed_spec.h"
+#include "formats/json.h"
+#include "formats/safetensors_writer.h"
+#include "formats/weights.h"
+
+namespace octavo {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kChecksums = "checksums";
+
+std::string hex(uint64_t value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out(16, '0');
+  for (size_t i = 0; i < 16; ++i) out[15 - i] = kDigits[value >> (4 * i) & 15U];
+  return out;
+}
+
+uint64_t checksum(std::span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+Error damaged(const fs::path& file, const std::string& what) {
+  return {Code::invalid_input, file.string() + ": " + what};
+}
+
+// The checksum of all that is no tensor.
+uint64_t checksum(const std::string& spec, const std::string& sources, const PackedHeader& h) {
+  const std::string all = spec + '\n' + sources + '\n' + h.content + '\n' + h.table;
+  return XXH3_64bits(all.data(), all.size());
+}
+
+json write_sources(const std::vector<SourceFile>& sources) {
+  json out = json::array();
+  for (const SourceFile& s : sources)
+    out.push_back({{"path", s.path}, {"size", s.size}, {"modified", s.modified}});
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<SourceFile>> look_at(const std::vector<fs::path>& files) {
+  std::vector<SourceFile> out;
+  for (const fs::path& file : files) {
+    struct stat s {};
+    std::error_code error;
+    const fs::path real = fs::canonical(file, error);
+    if (error || stat(real.c_str(), &s) != 0)
+      return Error{Code::not_found, file.string() + ": cannot be looked at"};
+    out.push_back({real.string(), static_cast<uint64_t>(s.st_size),
+                   int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec});
+  }
+  return out;
+}
+
+Result<std::string> content_hash(const std::vector<SourceFile>& files) {
+  std::string all;
+  for (const SourceFile& f : files) {
+    OCTAVO_TRY(const auto mapped, MappedFile::open(f.path));
+    const XXH128_hash_t hash = XXH3_128bits(mapped->bytes().data(), mapped->bytes().size());
+    all += hex(hash.high64) + hex(hash.low64);
+  }
+  return all;
+}
+
+Result<fs::path> packed_path(const fs::path& model_file) {
+  fs::path folder;
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const std::string own = variable("OCTAVO_CACHE"); !own.empty()) {
+    folder = own;
+  } else if (const std::string xdg = variable("XDG_CACHE_HOME"); xdg.starts_with('/')) {
+    folder = fs::path(xdg) / "octavo";
+  } else if (const std::string home = variable("HOME"); home.starts_with('/')) {
+    folder = fs::path(home) / ".cache" / "octavo";
+  } else {
+    return Error{Code::not_found, "no folder for packed models: set OCTAVO_CACHE or HOME"};
+  }
+  std::error_code error;
+  const fs::path real = fs::canonical(model_file, error);
+  if (error) return Error{Code::not_found, model_file.string() + ": " + error.message()};
+  fs::create_directories(folder, error);
+  if (error) return Error{Code::io, folder.string() + ": " + error.message()};
+  const std::string name = real.string();
+  const uint64_t place = XXH3_64bits(name.data(), name.size());
+  return folder / (hex(place) + ".v" + std::to_string(kPackedLayout) + ".safetensors");
+}
+
+Status write_packed(const fs::path& file, const PackedHeader& header,
+                    const std::vector<fused::PackedTensor>& tensors) {
+  std::vector<TensorSpec> specs;
+  for (const auto& t : tensors) specs.push_back({t.name, t.dtype, t.shape});
+  specs.push_back({kChecksums, DType::u64, {static_cast<int64_t>(tensors.size()) + 1}});
+  OCTAVO_TRY(const std::string spec, json_text(spec_to_json(header.spec), -1));
+  OCTAVO_TRY(const std::string sources, json_text(write_sources(header.sources), -1));
+  OCTAVO_TRY(SafetensorsWriter writer,
+             SafetensorsWriter::create(file, specs,
+                                       {{"octavo.layout", std::to_string(kPackedLayout)},
+                                        {"octavo.spec", spec},
+                                        {"octavo.sources", sources},
+                                        {"octavo.content", header.content},
+                                        {"octavo.table", header.table}}));
+  std::vector<uint64_t> checksums;
+  for (const auto& t : tensors) {
+    OCTAVO_TRY(const Tensor tensor, t.make());
+    if (tensor.dtype() != t.dtype || tensor.shape() != t.shape)
+      return Error{Code::internal, "packed tensor \"" + t.name + "\" is not what was announced"};
+    checksums.push_back(checksum(tensor.bytes()));
+    OCTAVO_CHECK(writer.write(tensor.bytes()));
+  }
+  checksums.push_back(checksum(spec, sources, header));
+  OCTAVO_CHECK(writer.write(std::as_bytes(std::span(checksums))));
+  return writer.commit();
+}
+
+Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
+  OCTAVO_TRY(auto metadata, safetensors_metadata(file));
+  if (metadata["octavo.layout"] != std::to_string(kPackedLayout))
+    return damaged(file, "of another layout than " + std::to_string(kPackedLayout));
+  Packed packed;
+  OCTAVO_TRY(const json spec, parse_json(metadata["octavo.spec"], file.string()));
+  OCTAVO_TRY(packed.header.spec, spec_from_json(spec));
+  OCTAVO_TRY(const json sources, parse_json(metadata["octavo.sources"], file.string()));
+  if (!sources.is_array()) return damaged(file, "its sources are no list");
+  for (const json& s : sources) {
+    if (!s.is_object()) return damaged(file, "a source that is no object");
+    packed.header.sources.push_back({json_string(s, "path", ""),
+                                     static_cast<uint64_t>(json_int(s, "size", 0)),
+                                     json_int(s, "modified", 0)});
+  }
+  packed.header.content = metadata["octavo.content"];
+  packed.header.table = metadata["octavo.table"];
+
+  OCTAVO_TRY(const auto weights, open_safetensors(file));
+  auto tensors = std::make_shared<std::map<std::string, Tensor>>();
+  std::vector<std::pair<std::string, Tensor>> order;
+  for (const WeightEntry& e : weights->entries()) {
+    OCTAVO_TRY(Tensor tensor, weights->load_as_stored(e.name));
+    tensors->emplace(e.name, tensor);
+    order.emplace_back(e.name, std::move(tensor));
+  }
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return a.second.bytes().data() < b.second.bytes().data();
+  });
+  if (order.empty() || order.back().first != kChecksums ||
+      order.back().second.dtype() != DType::u64 ||
+      static_cast<size_t>(order.back().second.size()) != order.size())
+    return damaged(file, "no checksums");
+  const uint64_t* wanted = order.back().second.data<uint64_t>();
+  if (checksum(metadata["octavo.spec"], metadata["octavo.sources"], packed.header) !=
+      wanted[order.size() - 1])
+    return damaged(file, "its description is damaged");
+  std::vector<char> wrong(order.size(), 0);
+  pool.parallel_for(order.size() - 1, 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) wrong[i] = checksum(order[i].second.bytes()) != wanted[i];
+  });
+  for (size_t i = 0; i + 1 < order.size(); ++i)
+    if (wrong[i] != 0) return damaged(file, "tensor " + quote(order[i].first) + " is damaged");
+  packed.lookup = [tensors, name = file.string()](const std::string& key) -> Result<Tensor> {
+    const auto found = tensors->find(key);
+    if (found == tensors->end())
+      return Error{Code::invalid_input, name + ": no tensor \"" + key + "\""};
+    return found->second;
+  };
+  return packed;
+}
+
+}  // namespace octavo

@@ -1,0 +1,59 @@
+#pragma once
+// The packed form of a model, written once so that later starts map it and touch nothing else: a
+// safetensors file (any tool can look at it, and its reader is one that treats files as hostile)
+// with the tensors of an EncoderSpec, a last tensor of XXH3 checksums, and in its metadata the
+// spec, a layout version and what the model was made from. It lives in the user's cache:
+// $OCTAVO_CACHE, else $XDG_CACHE_HOME/octavo, else ~/.cache/octavo. Whatever is wrong with it means
+// that it is written again, never an error.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "runtime/fused/compile.h"
+#include "runtime/fused/encoder.h"
+
+namespace octavo {
+
+// Raised whenever a layout of kernels.h, a tensor of spec.h or the meaning of either changes.
+inline constexpr int kPackedLayout = 1;
+
+// A file that the packed form was made from, and how to see cheaply that it is still the same one;
+// content is compared when the cheap signs differ (a copy, a checkout).
+struct SourceFile {
+  std::string path;
+  uint64_t size = 0;
+  int64_t modified = 0;  // nanoseconds
+  bool operator==(const SourceFile&) const = default;
+};
+Result<std::vector<SourceFile>> look_at(const std::vector<std::filesystem::path>& files);
+// XXH3 of all bytes of all files, in order. Errors: io.
+Result<std::string> content_hash(const std::vector<SourceFile>& files);
+
+struct PackedHeader {
+  fused::EncoderSpec spec;
+  std::vector<SourceFile> sources;
+  std::string content;  // content_hash(sources)
+  std::string table;    // initializer of the model that is the embedding table; "": in the file
+};
+
+// Where the packed form of a model file belongs. Errors: not_found when there is no cache folder
+// (neither variable nor home), io when it cannot be made.
+Result<std::filesystem::path> packed_path(const std::filesystem::path& model_file);
+
+// Errors: io; those of `make`.
+Status write_packed(const std::filesystem::path& file, const PackedHeader& header,
+                    const std::vector<fused::PackedTensor>& tensors);
+
+struct Packed {
+  PackedHeader header;
+  fused::FusedEncoder::Lookup lookup;  // borrows from the mapped file
+};
+// Checksums are compared on the pool's threads. Errors: not_found, invalid_input (anything that is
+// not as written).
+Result<Packed> read_packed(const std::filesystem::path& file, ThreadPool& pool);
+
+}  // namespace octavo

@@ -1,0 +1,30 @@
+#pragma once
+// Batches by tokens for the ragged path: as many texts, of whatever lengths, as fit the budget.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "embed/model_dir.h"
+#include "runtime/fused/encoder.h"
+
+namespace octavo {
+
+// Texts [begin, end) that run together: in the order they came, at most `budget` tokens, or one
+// text that is longer.
+struct TokenBatch {
+  size_t begin;
+  size_t end;
+  size_t tokens;
+};
+std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> ids, size_t budget);
+
+// One pooled row a text, not normalised; ids checked against the vocabulary already, none empty.
+// Errors name the text: one longer than the model's positions, a result that is not finite.
+Status encode_ragged(const fused::FusedEncoder& encoder, Pooling pooling,
+                     std::span<const std::vector<int64_t>> ids, size_t budget, ThreadPool& pool,
+                     float* rows);
+
+}  // namespace octavo

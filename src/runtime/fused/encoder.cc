@@ -1,0 +1,64 @@
+#include "runtime/fused/encoder.h"
+
+#include <mutex>
+
+#include "base/float_environment.h"
+#include "kernels/select.h"
+#include "runtime/fused/forward.h"
+#include "runtime/fused/weights.h"
+
+namespace octavo::fused {
+
+struct FusedEncoder::State {
+  Weights weights;
+  const kernels::Table* table = nullptr;
+  // Workspaces that no run uses: as many as there were runs at once.
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Workspace>> idle;
+};
+
+FusedEncoder::FusedEncoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+FusedEncoder::FusedEncoder(FusedEncoder&&) noexcept = default;
+FusedEncoder& FusedEncoder::operator=(FusedEncoder&&) noexcept = default;
+FusedEncoder::~FusedEncoder() = default;
+
+Result<FusedEncoder> FusedEncoder::create(EncoderSpec spec, const Lookup& lookup) {
+  auto state = std::make_unique<State>();
+  state->table = kernels::best();
+  if (state->table == nullptr)
+    return Error{Code::unsupported, std::string("OCTAVO_CPU asks for an instruction set that this "
+                                                "CPU does not have; known are ") +
+                                        kernels::known()};
+  state->weights.spec = std::move(spec);
+  if (state->weights.spec.layers.empty())
+    return Error{Code::unsupported, "an encoder without layers"};
+  OCTAVO_CHECK(find_weights(state->weights, lookup));
+  return FusedEncoder(std::move(state));
+}
+
+const EncoderSpec& FusedEncoder::spec() const { return state_->weights.spec; }
+size_t FusedEncoder::weight_bytes() const { return state_->weights.bytes; }
+size_t FusedEncoder::workspace_bytes(size_t tokens) const {
+  return Forward::bytes(state_->weights.spec, tokens);
+}
+
+Status FusedEncoder::run(std::span<const int64_t> ids, std::span<const size_t> offsets,
+                         ThreadPool& pool, const RunOptions& options, float* out) const {
+  State& s = *state_;
+  std::unique_ptr<Workspace> workspace;
+  {
+    const std::lock_guard lock(s.mutex);
+    if (!s.idle.empty()) {
+      workspace = std::move(s.idle.back());
+      s.idle.pop_back();
+    }
+  }
+  if (!workspace) workspace = std::make_unique<Workspace>();
+  const FloatEnvironment ieee;
+  Status status = Forward(s.weights, *s.table, pool, *workspace, options).run(ids, offsets, out);
+  const std::lock_guard lock(s.mutex);
+  s.idle.push_back(std::move(workspace));
+  return status;
+}
+
+}  // namespace octavo::fused
