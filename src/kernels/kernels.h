@@ -19,6 +19,7 @@ namespace octavo::kernels {
 
 // Packed right-hand sides. Layouts are the same for every ISA.
 //  f32: [ceil(N/32)][K][32], zero padded.
+//  bf16: the same, of u16.
 //  s8:  [ceil(N/64)][ceil(K/4)][64][4], zero padded; column sums are kept apart.
 inline constexpr size_t kPanelF32 = 32;
 inline constexpr size_t kPanelS8 = 64;
@@ -35,6 +36,41 @@ void pack_f32(size_t k, size_t n, const float* b, size_t row_stride, size_t colu
 // column_sums[n] = sum over k of B[k][n].
 void pack_s8(size_t k, size_t n, const int8_t* b, size_t row_stride, size_t column_stride,
              int8_t* packed, int32_t* column_sums);
+// packed_f32_floats(k, n) u16 at `packed`.
+void pack_bf16(size_t k, size_t n, const uint16_t* b, size_t row_stride, size_t column_stride,
+               uint16_t* packed);
+
+// The gate and the up matrix [k][n] of a gated feed-forward as one right-hand side: each panel of
+// 64 holds 32 columns of gate, then the same 32 of up, so that one tile has both. Numbers of a
+// column (scales, biases) go to gated_column(i) for gate and to 32 further for up.
+constexpr size_t gated_columns(size_t n) { return (n + 31) / 32 * kPanelS8; }
+constexpr size_t gated_column(size_t i) { return i / 32 * kPanelS8 + i % 32; }
+// packed_s8_bytes(k, gated_columns(n)) at `packed`; gated_columns(n) column sums, zeros beyond n.
+void pack_s8_gated(size_t k, size_t n, const int8_t* gate, const int8_t* up, size_t row_stride,
+                   size_t column_stride, int8_t* packed, int32_t* column_sums);
+
+// A linear layer in 8 bits: `packed` by pack_s8 or pack_s8_gated. column_sums, scale and bias have
+// an entry for every packed column, ceil(N/64) * 64, zeros beyond N; bias may be null.
+struct LayerS8 {
+  size_t k;
+  const int8_t* packed;
+  const int32_t* column_sums;
+  const float* scale;
+  const float* bias;
+};
+
+// What becomes of a product f: C = f, C += f, C = g(f), or C = g(gate) * up of gated columns.
+enum class Epilogue : uint8_t {
+  store,
+  add,
+  gelu,
+  gelu_tanh,
+  silu,
+  relu,
+  swiglu,      // silu(gate) * up
+  geglu,       // gelu(gate) * up
+  geglu_tanh,  // gelu_tanh(gate) * up
+};
 
 // y[i] = f(x[i]), x and y may be the same.
 using UnaryF32 = void (*)(size_t n, const float* x, float* y);
@@ -87,6 +123,35 @@ struct Table {
   // gives the lowest value.
   void (*quantize_f32_u8)(size_t n, const float* x, float scale, uint8_t zero, uint8_t* y);
   void (*quantize_f32_s8)(size_t n, const float* x, float scale, int8_t zero, int8_t* y);
+
+  // Each row on its own, so that a row's numbers do not depend on its neighbours:
+  //   low = min(row, 0), high = max(row, 0), scale = (high - low) / 255,
+  //   zero = clamp(round_half_even(-low / scale)),
+  //   y = clamp(round_half_even(x * (1 / scale)) + zero).
+  // What is quantized is x[i] * factor[i] when factor is not null. A row whose range is below 1e-30
+  // (1 / scale would soon overflow) has scale, zero and y 0. A row with a NaN or an infinity in it,
+  // or whose range overflows, has scale NaN and zero and y 0: all that is computed from it is NaN.
+  void (*quantize_rows_f32_u8)(size_t rows, size_t n, const float* x, size_t ldx,
+                               const float* factor, uint8_t* y, size_t ldy, float* scale,
+                               uint8_t* zero);
+  // sum = sum_k (A[m][k] - a_zero[m]) * B[k][n] as in gemm_u8s8_s32,
+  // f = fma(float(sum), a_scale[m] * scale[n], bias[n]), or the product alone without a bias; then
+  // the epilogue. n0, n1 are packed columns, n0 a multiple of kPanelS8. Writes columns [n0, n1); a
+  // gated epilogue writes the 32 columns from n / 2 on for each panel n, whole ones.
+  void (*gemm_u8s8_f32)(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
+                        const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
+                        Epilogue epilogue, float* c, size_t ldc);
+  // gemm_f32 with weights packed by pack_bf16: the bits that the same weights give as floats.
+  void (*gemm_bf16_f32)(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
+                        const uint16_t* packed, const float* bias, float* c, size_t ldc);
+
+  // Rotary position, in place: x[i] = fma(x[i], cos[i], r[i] * sin[i]) with r[i] = -x[i + d/2] in
+  // the first half and x[i - d/2] in the second. d even.
+  void (*rotate_half_f32)(size_t d, float* x, const float* cos, const float* sin);
+  void (*add_f32)(size_t n, const float* x, float* y);  // y += x
+  void (*widen_bf16_f32)(size_t n, const uint16_t* x, float* y);
+  void (*dequantize_s8_f32)(size_t n, const int8_t* x, float scale, float* y);  // y = x * scale
+  float (*sum_squares_f32)(size_t n, const float* x);
 };
 
 extern const Table kRef;

@@ -13,7 +13,7 @@ if(OCTAVO_SIMDE_INCLUDE)
     target_compile_options(octavo_kernels_simde_${folder} PRIVATE -w)
     target_sources(octavo_kernels_simde PRIVATE $<TARGET_OBJECTS:octavo_kernels_simde_${folder}>)
   endforeach()
-  foreach(test gemm_f32 gemm_u8s8 rows unary)
+  foreach(test elements gemm_bf16 gemm_f32 gemm_u8s8 gemm_u8s8_f32 quantize_rows rows unary)
     target_link_libraries(kernels_${test}_test PRIVATE octavo_kernels_simde)
     target_compile_definitions(kernels_${test}_test PRIVATE OCTAVO_SIMDE)
   endforeach()
@@ -25,7 +25,7 @@ endif()
 if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize|-O0")
   get_property(isa_objects GLOBAL PROPERTY octavo_isa_objects)
   add_test(NAME kernels.no_spills
-    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/no_spills.py ${CMAKE_OBJDUMP} 30 ${isa_objects}
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/no_spills.py ${CMAKE_OBJDUMP} 60 ${isa_objects}
     COMMAND_EXPAND_LISTS)
   set_tests_properties(kernels.no_spills PROPERTIES LABELS "unit;kernels")
 endif()

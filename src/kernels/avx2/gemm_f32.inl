@@ -1,12 +1,18 @@
 // C = A B in tiles of 6 x 16: 12 accumulators, per k two loads of B and six broadcasts of A. A is
 // read where it lies. B is walked by two strides, so packed panels and a row-major matrix take the
-// same code.
+// same code; in bf16, widened as it is loaded, it is always packed and so needs no mask.
 
+inline __m256 load_columns(const float* p, __m256i mask, bool whole) {
+  return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask);
+}
+inline __m256 load_columns(const uint16_t* p, __m256i, bool) { return load_bf16x8(p); }
+
+template <class B>
 struct TileF32 {
   size_t k;
   const float* a;
   size_t lda;
-  const float* b;     // first column
+  const B* b;         // first column
   size_t b_row;       // from k to k + 1
   const float* bias;  // or null
   float* c;
@@ -15,8 +21,8 @@ struct TileF32 {
 };
 
 // kRows rows, kVectors of eight columns; kWhole: every column exists.
-template <int kRows, int kVectors, bool kWhole>
-void tile_f32(const TileF32& t) {
+template <int kRows, int kVectors, bool kWhole, class B>
+void tile_f32(const TileF32<B>& t) {
   __m256i mask[kVectors];
 #pragma GCC unroll 32
   for (int j = 0; j < kVectors; ++j) {
@@ -31,14 +37,14 @@ void tile_f32(const TileF32& t) {
     for (int j = 0; j < kVectors; ++j) acc[i][j] = _mm256_setzero_ps();
   }
   const float* a = t.a;
-  const float* b = t.b;
+  const B* b = t.b;
   const size_t lda = t.lda;
   const size_t b_row = t.b_row;
   for (size_t p = t.k; p > 0; --p) {
     __m256 column[kVectors];
 #pragma GCC unroll 32
     for (int j = 0; j < kVectors; ++j) {
-      column[j] = kWhole ? _mm256_loadu_ps(b + 8 * j) : _mm256_maskload_ps(b + 8 * j, mask[j]);
+      column[j] = load_columns(b + 8 * j, mask[j], kWhole);
     }
 #pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
@@ -72,7 +78,8 @@ void tile_f32(const TileF32& t) {
   }
 }
 
-void rows_f32(size_t rows, const TileF32& t) {
+template <class B>
+void rows_f32(size_t rows, const TileF32<B>& t) {
   switch (rows) {
     case 1:
       return tile_f32<1, 2, true>(t);
@@ -90,7 +97,8 @@ void rows_f32(size_t rows, const TileF32& t) {
 }
 
 // Fewer than 16 columns: the masks take two registers, which leaves four rows.
-void last_rows_f32(size_t rows, const TileF32& t) {
+template <class B>
+void last_rows_f32(size_t rows, const TileF32<B>& t) {
   switch (rows) {
     case 1:
       return tile_f32<1, 2, false>(t);
@@ -105,7 +113,8 @@ void last_rows_f32(size_t rows, const TileF32& t) {
 
 // m rows against the `columns` (at most 32) of one panel. The rows are dealt out evenly: 7 are 4
 // and 3, as a tile of one row alone waits for its own additions.
-void panel_f32(size_t m, size_t columns, TileF32 t) {
+template <class B>
+void panel_f32(size_t m, size_t columns, TileF32<B> t) {
   if ((m == 1 || m == 2) && columns == kPanelF32) {  // the whole width at once, for the same reason
     return m == 1 ? tile_f32<1, 4, true>(t) : tile_f32<2, 4, true>(t);
   }
@@ -128,13 +137,14 @@ void panel_f32(size_t m, size_t columns, TileF32 t) {
   }
 }
 
-void gemm_f32(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
-              const float* packed, const float* bias, float* c, size_t ldc) {
+template <class B>
+void gemm_panels(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
+                 const B* packed, const float* bias, float* c, size_t ldc) {
   for (size_t n = n0; n < n1; n += kPanelF32) {
     const size_t columns = n1 - n < kPanelF32 ? n1 - n : kPanelF32;
     panel_f32(m, columns,
-              {k, a, lda, packed + n * k, kPanelF32, bias == nullptr ? nullptr : bias + n, c + n,
-               ldc, columns});
+              TileF32<B>{k, a, lda, packed + n * k, kPanelF32, bias == nullptr ? nullptr : bias + n,
+                         c + n, ldc, columns});
   }
 }
 
@@ -142,6 +152,6 @@ void gemm_f32_unpacked(size_t m, size_t n, size_t k, const float* a, size_t lda,
                        size_t ldb, float* c, size_t ldc) {
   for (size_t j = 0; j < n; j += kPanelF32) {
     const size_t columns = n - j < kPanelF32 ? n - j : kPanelF32;
-    panel_f32(m, columns, {k, a, lda, b + j, ldb, nullptr, c + j, ldc, columns});
+    panel_f32(m, columns, TileF32<float>{k, a, lda, b + j, ldb, nullptr, c + j, ldc, columns});
   }
 }

@@ -116,3 +116,25 @@ inline void store_bytes(T* p, F a, int zero, size_t n) {
   _mm_store_si128(reinterpret_cast<__m128i*>(buffer), all);
   for (size_t i = 0; i < n; ++i) p[i] = buffer[i];
 }
+
+// The packs saturate, which is the clamping.
+inline void store_clamped(uint8_t* p, F a, int zero) {
+  const __m128i all = _mm_packus_epi16(words(a.low, zero), words(a.high, zero));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), all);
+}
+
+inline F load_s32(const int32_t* p) {
+  const auto* from = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_cvtepi32_ps(_mm256_loadu_si256(from)),
+          _mm256_cvtepi32_ps(_mm256_loadu_si256(from + 1))};
+}
+inline F load_s8(const int8_t* p) {
+  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(all, 8)))};
+}
+inline __m256 load_bf16x8(const uint16_t* p) {
+  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(all), 16));
+}
+inline F load_bf16(const uint16_t* p) { return {load_bf16x8(p), load_bf16x8(p + 8)}; }

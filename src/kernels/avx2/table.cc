@@ -10,15 +10,20 @@ namespace {
 
 #include "kernels/avx2/lanes.inl"
 // after lanes.inl, whose F they use
-#include "kernels/avx2/gemm_f32.inl"
-#include "kernels/avx2/gemm_u8s8.inl"
 #include "kernels/polynomials.inl"
 #include "kernels/rows.inl"
+// after rows.inl
+#include "kernels/elements.inl"
+#include "kernels/epilogue.inl"
+#include "kernels/quantize_rows.inl"
+// after epilogue.inl
+#include "kernels/avx2/gemm_f32.inl"
+#include "kernels/avx2/gemm_u8s8.inl"
 
 }  // namespace
 
 constinit const Table kAvx2{"avx2",
-                            gemm_f32,
+                            gemm_panels<float>,
                             gemm_f32_unpacked,
                             gemm_u8s8_s32,
                             map<exp>,
@@ -35,6 +40,14 @@ constinit const Table kAvx2{"avx2",
                             all_finite,
                             column_absmax,
                             quantize<uint8_t, 0, 255>,
-                            quantize<int8_t, -128, 127>};
+                            quantize<int8_t, -128, 127>,
+                            quantize_rows,
+                            gemm_u8s8_f32,
+                            gemm_panels<uint16_t>,
+                            rotate_half,
+                            add_to,
+                            widen_bf16,
+                            dequantize_s8,
+                            sum_squares};
 
 }  // namespace octavo::kernels

@@ -1,12 +1,18 @@
 // C = A B in tiles of 12 x 32: 24 accumulators, per k two loads of B and twelve broadcasts of A.
 // A is read where it lies. B is walked by two strides, so packed panels and a row-major matrix take
-// the same code.
+// the same code; in bf16, widened as it is loaded, it is always packed and so needs no mask.
 
+inline __m512 load_columns(const float* p, __mmask16 mask, bool whole) {
+  return whole ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(mask, p);
+}
+inline __m512 load_columns(const uint16_t* p, __mmask16, bool) { return load_bf16(p).v; }
+
+template <class B>
 struct TileF32 {
   size_t k;
   const float* a;
   size_t lda;
-  const float* b;     // first panel
+  const B* b;         // first panel
   size_t b_row;       // from k to k + 1
   size_t b_panel;     // from one panel to the next
   const float* bias;  // or null
@@ -16,8 +22,8 @@ struct TileF32 {
 };
 
 // kRows rows, kPanels adjacent panels; kWhole: every column exists.
-template <int kRows, int kPanels, bool kWhole>
-void tile_f32(const TileF32& t) {
+template <int kRows, int kPanels, bool kWhole, class B>
+void tile_f32(const TileF32<B>& t) {
   constexpr int kVectors = kPanels * 2;
   __m512 acc[kRows][kVectors];
 #pragma GCC unroll 32
@@ -26,7 +32,7 @@ void tile_f32(const TileF32& t) {
     for (int j = 0; j < kVectors; ++j) acc[i][j] = _mm512_setzero_ps();
   }
   const float* a = t.a;
-  const float* b = t.b;
+  const B* b = t.b;
   const size_t lda = t.lda;
   const size_t b_row = t.b_row;
   const size_t b_panel = t.b_panel;
@@ -34,9 +40,8 @@ void tile_f32(const TileF32& t) {
     __m512 column[kVectors];
 #pragma GCC unroll 32
     for (int j = 0; j < kVectors; ++j) {
-      const float* from =
-          b + static_cast<size_t>(j / 2) * b_panel + static_cast<size_t>(j % 2) * 16;
-      column[j] = kWhole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(t.mask[j % 2], from);
+      const B* from = b + static_cast<size_t>(j / 2) * b_panel + static_cast<size_t>(j % 2) * 16;
+      column[j] = load_columns(from, t.mask[j % 2], kWhole);
     }
 #pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
@@ -63,8 +68,8 @@ void tile_f32(const TileF32& t) {
   }
 }
 
-template <int kPanels, bool kWhole>
-void rows_f32(size_t rows, const TileF32& t) {
+template <int kPanels, bool kWhole, class B>
+void rows_f32(size_t rows, const TileF32<B>& t) {
   switch (rows) {
     case 1:
       return tile_f32<1, kPanels, kWhole>(t);
@@ -101,7 +106,8 @@ void rows_f32(size_t rows, const TileF32& t) {
 
 // All m rows against n columns. Panels outside, rows inside: a panel stays in the cache. The rows
 // are dealt out evenly: 13 are 7 and 6, as a tile of one row alone waits for its own additions.
-void gemm_tiles(size_t m, size_t n, TileF32 t) {
+template <class B>
+void gemm_tiles(size_t m, size_t n, TileF32<B> t) {
   const size_t tiles = (m + 11) / 12;
   const float* const a = t.a;
   float* c = t.c;
@@ -133,23 +139,24 @@ void gemm_tiles(size_t m, size_t n, TileF32 t) {
   }
 }
 
-void gemm_f32(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
-              const float* packed, const float* bias, float* c, size_t ldc) {
+template <class B>
+void gemm_panels(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
+                 const B* packed, const float* bias, float* c, size_t ldc) {
   if (n1 <= n0) return;
   gemm_tiles(m, n1 - n0,
-             {k,
-              a,
-              lda,
-              packed + n0 * k,
-              kPanelF32,
-              kPanelF32 * k,
-              bias == nullptr ? nullptr : bias + n0,
-              c + n0,
-              ldc,
-              {}});
+             TileF32<B>{k,
+                        a,
+                        lda,
+                        packed + n0 * k,
+                        kPanelF32,
+                        kPanelF32 * k,
+                        bias == nullptr ? nullptr : bias + n0,
+                        c + n0,
+                        ldc,
+                        {}});
 }
 
 void gemm_f32_unpacked(size_t m, size_t n, size_t k, const float* a, size_t lda, const float* b,
                        size_t ldb, float* c, size_t ldc) {
-  gemm_tiles(m, n, {k, a, lda, b, ldb, kPanelF32, nullptr, c, ldc, {}});
+  gemm_tiles(m, n, TileF32<float>{k, a, lda, b, ldb, kPanelF32, nullptr, c, ldc, {}});
 }

@@ -61,3 +61,20 @@ inline void store_bytes(T* p, F a, int zero, size_t n) {
   const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(zero));
   _mm_mask_storeu_epi8(p, below(n), _mm512_cvtepi32_epi8(whole));
 }
+
+// The narrowing saturates at 255, for which it takes its numbers as unsigned.
+inline void store_clamped(uint8_t* p, F a, int zero) {
+  const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(zero));
+  const __m512i positive = _mm512_max_epi32(whole, _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(positive));
+}
+
+inline F load_s32(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
+inline F load_s8(const int8_t* p) {
+  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(all))};
+}
+inline F load_bf16(const uint16_t* p) {
+  const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(all), 16))};
+}

@@ -106,3 +106,23 @@ template <class T>
 inline void store_bytes(T* p, F a, int zero, size_t n) {
   for (size_t i = 0; i < n; ++i) p[i] = static_cast<T>(static_cast<int>(a.v[i]) + zero);
 }
+
+// round_half_even(a) + zero, clamped to a byte. a is a number of at most seven digits.
+inline void store_clamped(uint8_t* p, F a, int zero) {
+  for (size_t i = 0; i < kLanes; ++i) {
+    const int whole = static_cast<int>(__builtin_rintf(a.v[i])) + zero;
+    p[i] = static_cast<uint8_t>(whole < 0 ? 0 : whole > 255 ? 255 : whole);
+  }
+}
+
+inline F load_s32(const int32_t* p) {
+  return each([=](size_t i) { return static_cast<float>(p[i]); });
+}
+inline F load_s8(const int8_t* p) {
+  return each([=](size_t i) { return static_cast<float>(p[i]); });
+}
+// A bf16 is the upper half of a float.
+inline F load_bf16(const uint16_t* p) {
+  return each(
+      [=](size_t i) { return __builtin_bit_cast(float, static_cast<uint32_t>(p[i]) << 16); });
+}

@@ -10,15 +10,23 @@ namespace {
 // after lanes.inl, whose F they use
 #include "kernels/polynomials.inl"
 #include "kernels/rows.inl"
+// after rows.inl
+#include "kernels/elements.inl"
+#include "kernels/epilogue.inl"
+#include "kernels/quantize_rows.inl"
+
+inline float widen(float x) { return x; }
+inline float widen(uint16_t x) { return __builtin_bit_cast(float, static_cast<uint32_t>(x) << 16); }
 
 // B[k][n] of one panel at b[k * stride + n], `columns` of them.
-void gemm_panel(size_t m, size_t columns, size_t k, const float* a, size_t lda, const float* b,
+template <class B>
+void gemm_panel(size_t m, size_t columns, size_t k, const float* a, size_t lda, const B* b,
                 size_t stride, const float* bias, float* c, size_t ldc) {
   for (size_t i = 0; i < m; ++i) {
     float acc[kPanelF32] = {};
     for (size_t p = 0; p < k; ++p) {
       for (size_t j = 0; j < columns; ++j) {
-        acc[j] = __builtin_fmaf(a[i * lda + p], b[p * stride + j], acc[j]);
+        acc[j] = __builtin_fmaf(a[i * lda + p], widen(b[p * stride + j]), acc[j]);
       }
     }
     for (size_t j = 0; j < columns; ++j) {
@@ -27,8 +35,9 @@ void gemm_panel(size_t m, size_t columns, size_t k, const float* a, size_t lda, 
   }
 }
 
-void gemm_f32(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
-              const float* packed, const float* bias, float* c, size_t ldc) {
+template <class B>
+void gemm_panels(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
+                 const B* packed, const float* bias, float* c, size_t ldc) {
   for (size_t n = n0; n < n1; n += kPanelF32) {
     gemm_panel(m, n1 - n < kPanelF32 ? n1 - n : kPanelF32, k, a, lda, packed + n * k, kPanelF32,
                bias == nullptr ? nullptr : bias + n, c + n, ldc);
@@ -61,10 +70,28 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
   }
 }
 
+void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
+                   const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
+                   Epilogue epilogue, float* c, size_t ldc) {
+  const size_t panel_bytes = packed_s8_bytes(layer.k, 1);
+  for (size_t n = n0; n < n1; n += kPanelS8) {
+    const size_t columns = n1 - n < kPanelS8 ? n1 - n : kPanelS8;
+    for (size_t i = 0; i < m; ++i) {
+      int32_t sums[kPanelS8];
+      float f[kPanelS8];
+      gemm_u8s8_s32(1, 0, kPanelS8, layer.k, a + i * lda, lda, a_zero + i, 0,
+                    layer.packed + n / kPanelS8 * panel_bytes, layer.column_sums + n, sums, 0);
+      scale_sums(sums, a_scale[i], layer.scale + n,
+                 layer.bias == nullptr ? nullptr : layer.bias + n, f);
+      finish(epilogue, 1, columns, f, c + i * ldc + (is_gated(epilogue) ? n / 2 : n), ldc);
+    }
+  }
+}
+
 }  // namespace
 
 constinit const Table kRef{"ref",
-                           gemm_f32,
+                           gemm_panels<float>,
                            gemm_f32_unpacked,
                            gemm_u8s8_s32,
                            map<exp>,
@@ -81,6 +108,14 @@ constinit const Table kRef{"ref",
                            all_finite,
                            column_absmax,
                            quantize<uint8_t, 0, 255>,
-                           quantize<int8_t, -128, 127>};
+                           quantize<int8_t, -128, 127>,
+                           quantize_rows,
+                           gemm_u8s8_f32,
+                           gemm_panels<uint16_t>,
+                           rotate_half,
+                           add_to,
+                           widen_bf16,
+                           dequantize_s8,
+                           sum_squares};
 
 }  // namespace octavo::kernels

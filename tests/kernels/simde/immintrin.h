@@ -10,6 +10,7 @@
 #include <simde/x86/f16c.h>
 #include <simde/x86/fma.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -61,6 +62,21 @@ inline __m128i low_bytes(const __m512i& a) {
   const auto x = lanes<int32_t>(a);
   std::array<int8_t, 16> y;
   for (size_t i = 0; i < 16; ++i) y[i] = static_cast<int8_t>(x[i]);
+  return vector<__m128i>(y);
+}
+
+// Sixteen numbers of one type as another: the conversions that SIMDe 0.7.4 does not have.
+template <class V, class To, class From, class A>
+V convert(const A& a) {
+  const auto x = lanes<From>(a);
+  std::array<To, sizeof(V) / sizeof(To)> y;
+  for (size_t i = 0; i < y.size(); ++i) y[i] = static_cast<To>(x[i]);
+  return vector<V>(y);
+}
+inline __m128i saturated_bytes(const __m512i& a) {
+  const auto x = lanes<uint32_t>(a);
+  std::array<uint8_t, 16> y;
+  for (size_t i = 0; i < 16; ++i) y[i] = static_cast<uint8_t>(std::min(x[i], 255U));
   return vector<__m128i>(y);
 }
 
@@ -130,3 +146,7 @@ using __mmask16 = uint16_t;
 #define _mm512_mask_storeu_epi32(to, mask, a) octavo::simde::masked_store<int32_t>(to, mask, a)
 #define _mm_mask_storeu_epi8(to, mask, a) octavo::simde::masked_store<int8_t>(to, mask, a)
 #define _mm512_extractf32x8_ps(a, half_of) octavo::simde::half<half_of>(a)
+#define _mm512_cvtepi32_ps(a) octavo::simde::convert<__m512, float, int32_t>(a)
+#define _mm512_cvtepi8_epi32(a) octavo::simde::convert<__m512i, int32_t, int8_t>(a)
+#define _mm512_cvtepu16_epi32(a) octavo::simde::convert<__m512i, uint32_t, uint16_t>(a)
+#define _mm512_cvtusepi32_epi8(a) octavo::simde::saturated_bytes(a)
