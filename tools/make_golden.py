@@ -34,17 +34,19 @@ VARIANTS = {
     "bert@gelu_new": {"hidden_act": "gelu_new"},
     "bert@relu": {"hidden_act": "relu"},
     "bert@silu": {"hidden_act": "silu"},
+    "bert@epsilon": {"layer_norm_eps": 0.05},
     "llama@linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
     "llama@default": {"rope_scaling": None},
     "llama@no_bias": {"attention_bias": False, "mlp_bias": False},
     "llama@gelu_tanh": {"hidden_act": "gelu_pytorch_tanh"},
     "mistral@no_window": {"sliding_window": None},
+    "qwen3@epsilon": {"rms_norm_eps": 0.05, "attention_bias": False},
     "qwen2@window": {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1,
                      "layer_types": ["full_attention", "sliding_attention"]},
 }
 
 # Lengths of the texts of a batch; a decoder's is run padded right and left.
-BATCHES = {"tiny": ([7, 12, 3], [1], [40]), "minilm": ([9, 16, 2],), "smollm2": ([6, 10, 3],)}
+BATCHES = {"tiny": ([7, 12, 3], [1], [40]), "minilm": ([6, 10, 2],), "smollm2": ([4, 7, 2],)}
 
 
 def batches(name, vocab, sides, token_types):

@@ -24,7 +24,7 @@ DECODER = dict(hidden_size=40, intermediate_size=52, num_hidden_layers=2, num_at
 # name -> (transformers classes of config and of the model that is saved, config, weights stored as, shards)
 MODELS = {
     "qwen3": ("Qwen3Config", "Qwen3Model", dict(DECODER, head_dim=10, attention_bias=True, rope_theta=1000000.0), "bf16", 1),
-    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", dict(DECODER, hidden_size=36, tie_word_embeddings=False, rope_theta=10000.0), "bf16", 1),
+    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", dict(DECODER, hidden_size=36, num_key_value_heads=6, tie_word_embeddings=False, rope_theta=10000.0), "bf16", 1),
     "mistral": ("MistralConfig", "MistralForCausalLM", dict(DECODER, head_dim=14, sliding_window=5, rope_theta=10000.0), "f16", 2),
     "llama": ("LlamaConfig", "LlamaForCausalLM", dict(
         DECODER, hidden_size=48, num_attention_heads=4, head_dim=16, attention_bias=True, mlp_bias=True, rope_theta=500.0,

@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -38,6 +40,22 @@ int cgroup_cpus() {
 
 constexpr auto kSpin = std::chrono::microseconds(40);
 
+// The first hardware thread of the core of that CPU; the CPU itself when the system does not say.
+int core_of(int cpu) {
+  std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+                         "/topology/thread_siblings_list");
+  int first = cpu;
+  return siblings >> first ? first : cpu;
+}
+
+// How many forks lie between this process and the one that started.
+std::atomic<int> forks{0};
+void count_forks() {
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  static_cast<void>(registered);
+}
+
 inline void pause() { __builtin_ia32_pause(); }
 
 thread_local bool inside_region = false;
@@ -48,7 +66,12 @@ int usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
   int cpus = 1;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = std::max(1, CPU_COUNT(&set));
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
+    std::set<int> cores;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) cores.insert(core_of(cpu));
+    cpus = std::max(1, static_cast<int>(cores.size()));
+  }
   const int quota = cgroup_cpus();
   return quota > 0 ? std::min(cpus, quota) : cpus;
 }
@@ -68,6 +91,8 @@ struct ThreadPool::State {
   std::atomic<uint32_t> inside{0};
   std::atomic<size_t> next{0};
   std::atomic<bool> stop{false};
+  std::atomic<int> busy{0};  // forward passes that are going on
+  int born = forks.load();
   Job job;
   std::mutex region;
   std::vector<std::thread> workers;
@@ -100,17 +125,25 @@ struct ThreadPool::State {
 
   bool spin_for_change(uint32_t from) const {
     const auto until = std::chrono::steady_clock::now() + kSpin;
-    do {
+    for (int round = 0;; ++round) {
       for (int i = 0; i < 64; ++i) {
         if (open.load(std::memory_order_relaxed) != from) return true;
         pause();
       }
-    } while (std::chrono::steady_clock::now() < until);
-    return false;
+      if (busy.load(std::memory_order_relaxed) == 0) {
+        if (std::chrono::steady_clock::now() >= until) return false;
+      } else if (round > 64) {
+        std::this_thread::yield();  // whoever has the work may need this CPU
+      }
+    }
   }
 };
 
+ThreadPool::Busy::Busy(ThreadPool& pool) : state_(*pool.state_) { state_.busy.fetch_add(1); }
+ThreadPool::Busy::~Busy() { state_.busy.fetch_sub(1); }
+
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  count_forks();
   if (threads <= 0) threads = usable_cpus();
   for (int i = 1; i < threads; ++i) {
     try {
@@ -122,6 +155,10 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 }
 
 ThreadPool::~ThreadPool() {
+  if (state_->born != forks.load()) {  // the threads stayed in the parent
+    for (auto& worker : state_->workers) worker.detach();
+    return;
+  }
   state_->stop.store(true);
   state_->open.fetch_add(2);
   state_->open.notify_all();
@@ -135,7 +172,8 @@ void ThreadPool::parallel_for(size_t n, size_t grain, FunctionRef<void(size_t, s
   grain = std::max<size_t>(grain, 1);
   State& s = *state_;
   std::unique_lock<std::mutex> lock(s.region, std::defer_lock);
-  if (n <= grain || s.workers.empty() || inside_region || !lock.try_lock()) {
+  if (n <= grain || s.workers.empty() || inside_region || s.born != forks.load() ||
+      !lock.try_lock()) {
     for (size_t begin = 0; begin < n; begin += grain) body(begin, std::min(n, begin + grain));
     return;
   }

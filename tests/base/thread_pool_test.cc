@@ -1,9 +1,12 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <ctime>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -59,6 +62,48 @@ TEST(ThreadPool, SleepsWhenIdle) {
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   // Process CPU time over 200 ms of idling; a spinning worker would use all of it.
   EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.02);
+}
+
+TEST(ThreadPool, SleepsAfterABusyPass) {
+  ThreadPool pool(2);
+  {
+    const ThreadPool::Busy busy(pool);
+    pool.parallel_for(64, 1, [](size_t, size_t) {});
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.02);
+}
+
+// Sixteen spinning threads on fewer CPUs make progress all the same.
+TEST(ThreadPool, MoreThreadsThanCpusFinish) {
+  ThreadPool pool(16);
+  const ThreadPool::Busy busy(pool);
+  for (int round = 0; round < 500; ++round) {
+    std::atomic<int> done{0};
+    pool.parallel_for(32, 1, [&](size_t b, size_t e) { done += static_cast<int>(e - b); });
+    ASSERT_EQ(done.load(), 32);
+  }
+}
+
+TEST(ThreadPool, AForkedChildWorksAlone) {
+  auto pool = std::make_unique<ThreadPool>(3);
+  pool->parallel_for(8, 1, [](size_t, size_t) {});
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    int sum = 0;  // not atomic: one thread does it all
+    pool->parallel_for(100, 1, [&](size_t b, size_t e) { sum += static_cast<int>(e - b); });
+    pool.reset();
+    _exit(sum == 100 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  std::atomic<int> done{0};
+  pool->parallel_for(100, 1, [&](size_t b, size_t e) { done += static_cast<int>(e - b); });
+  EXPECT_EQ(done.load(), 100);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -178,6 +179,18 @@ def test_nothing_is_left_of_a_failure(build, tiny, tmp_path):
     assert content(tmp_path / "out") == {}
     assert build(tmp_path / "nowhere", tmp_path / "none", check=False).returncode == 3
     assert not (tmp_path / "none").exists()
+
+
+def test_a_write_that_fails_loses_nothing(built, tiny, tmp_path):
+    """A limit on the size of files stands for the full disk: write() gives EFBIG where that gives ENOSPC."""
+    folder = tmp_path / "out"
+    shutil.copytree(built, folder)
+    for limit in (1, 1000, 20_000, 60_000):
+        done = subprocess.run([os.environ["OCTAVO_BIN"], "build", tiny / "bert", "-o", folder, "--alpha", "0.5"],
+                              capture_output=True, text=True, restore_signals=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        assert done.returncode == 3 and "cannot be written" in done.stderr, (limit, done.stderr)
+        assert content(folder) == content(built), limit
 
 
 def test_a_killed_build_loses_nothing(minilm, build, built, tmp_path):

@@ -12,7 +12,9 @@ from safetensors import safe_open
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 LABELS = sorted(p.stem for p in (GOLDEN / "import").glob("*.safetensors"))
-MAX_ERROR = 2e-4  # of the hidden states' range
+# Of the hidden states' range. Ten times below what import promises: the two GELUs are 1e-4 apart, and float32 sums
+# in another order 1e-6.
+MAX_ERROR = 2e-5
 MIN_COSINE = 0.99999
 STANDARD = {"", "ai.onnx"}
 

@@ -48,7 +48,11 @@ inline std::map<std::string, GoldenCase> read_cases(const std::filesystem::path&
   return cases;
 }
 
-// Real tokens within 2e-4 of the expected range and at cosine 0.99999; padding is finite.
+// Of the expected range. Ten times below what import promises: the two GELUs are 1e-4 apart, and
+// float32 sums in another order 1e-6.
+inline constexpr double kMaxError = 2e-5;
+
+// Real tokens within kMaxError and at cosine 0.99999; padding is finite.
 inline void expect_close(const Tensor& got, const GoldenCase& c) {
   const Tensor& expected = c.at("last_hidden_state");
   ASSERT_EQ(got.shape(), expected.shape());
@@ -63,7 +67,7 @@ inline void expect_close(const Tensor& got, const GoldenCase& c) {
     for (const float v : mine) ASSERT_TRUE(std::isfinite(v)) << "row " << row;
     if (mask[row] == 0) continue;
     const auto theirs = expected.values<float>().subspan(row * width, width);
-    EXPECT_LE(max_abs_difference(mine, theirs), 2e-4 * range) << "row " << row;
+    EXPECT_LE(max_abs_difference(mine, theirs), kMaxError * range) << "row " << row;
     EXPECT_GE(cosine(mine, theirs), 0.99999) << "row " << row;
   }
 }

@@ -55,7 +55,9 @@ Status FusedEncoder::run(std::span<const int64_t> ids, std::span<const size_t> o
   }
   if (!workspace) workspace = std::make_unique<Workspace>();
   const FloatEnvironment ieee;
-  Status status = Forward(s.weights, *s.table, pool, *workspace, options).run(ids, offsets, out);
+  const ThreadPool::Busy busy(pool);
+  const kernels::Table& table = options.kernels == nullptr ? *s.table : *options.kernels;
+  Status status = Forward(s.weights, table, pool, *workspace, options).run(ids, offsets, out);
   const std::lock_guard lock(s.mutex);
   s.idle.push_back(std::move(workspace));
   return status;

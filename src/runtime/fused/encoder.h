@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "kernels/kernels.h"
 #include "runtime/fused/spec.h"
 #include "tensor/tensor.h"
 
@@ -39,6 +40,8 @@ struct RunOptions {
   // f32: for checking against the plain executor, one text at a time.
   bool exact_onnx = false;
   std::vector<StepTime>* times = nullptr;
+  // Another instruction set than the one chosen at start: all give the same bytes, which tests see.
+  const kernels::Table* kernels = nullptr;
 };
 
 class FusedEncoder {
