@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 namespace octavo::kernels {
@@ -14,6 +15,13 @@ namespace {
 #include "kernels/avx2/gemm_u8s8.inl"
 #include "kernels/polynomials.inl"
 #include "kernels/rows.inl"
+// after rows.inl and the products above
+#include "kernels/avx2/attention.inl"
+// after its tiles
+#include "kernels/attention.inl"
+// after its blocks
+#include "kernels/attention_f32.inl"
+#include "kernels/attention_pack.inl"
 
 }  // namespace
 
@@ -35,6 +43,11 @@ constinit const Table kAvx2{"avx2",
                             all_finite,
                             column_absmax,
                             quantize<uint8_t, 0, 255>,
-                            quantize<int8_t, -128, 127>};
+                            quantize<int8_t, -128, 127>,
+                            quantize_rows_s16,
+                            pack_key_s16,
+                            pack_value_s16,
+                            attention_s16,
+                            attention_f32};
 
 }  // namespace octavo::kernels

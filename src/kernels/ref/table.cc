@@ -1,6 +1,7 @@
 // The specification: what every kernel computes, in plain C++. Slow (a libm call for every fma on a
 // baseline build) and always runnable.
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 namespace octavo::kernels {
@@ -61,6 +62,14 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
   }
 }
 
+// after rows.inl and the products above
+#include "kernels/ref/attention.inl"
+// after its tiles
+#include "kernels/attention.inl"
+// after its blocks
+#include "kernels/attention_f32.inl"
+#include "kernels/attention_pack.inl"
+
 }  // namespace
 
 constinit const Table kRef{"ref",
@@ -81,6 +90,11 @@ constinit const Table kRef{"ref",
                            all_finite,
                            column_absmax,
                            quantize<uint8_t, 0, 255>,
-                           quantize<int8_t, -128, 127>};
+                           quantize<int8_t, -128, 127>,
+                           quantize_rows_s16,
+                           pack_key_s16,
+                           pack_value_s16,
+                           attention_s16,
+                           attention_f32};
 
 }  // namespace octavo::kernels
