@@ -75,6 +75,9 @@ enum class Epilogue : uint8_t {
 // y[i] = f(x[i]), x and y may be the same.
 using UnaryF32 = void (*)(size_t n, const float* x, float* y);
 
+struct Keys;  // kernels/attention.h
+struct KeysF32;
+
 struct Table {
   const char* name;  // "ref", "avx2", "avx512vnni"
 
@@ -152,6 +155,31 @@ struct Table {
   void (*widen_bf16_f32)(size_t n, const uint16_t* x, float* y);
   void (*dequantize_s8_f32)(size_t n, const int8_t* x, float scale, float* y);  // y = x * scale
   float (*sum_squares_f32)(size_t n, const float* x);
+  // Attention of one head; layouts, limits and scratch in kernels/attention.h.
+  // Queries: y = round_half_even(x * (limit / absmax)), limit = query_limit_s16(n), and
+  // scale = absmax / limit, a row each. A row below 1e-30 gets zeros and scale 0; one with a NaN or
+  // an infinity gets scale NaN, and so do the outputs made from it.
+  void (*quantize_rows_f32_s16)(size_t rows, size_t n, const float* x, size_t ldx, int16_t* y,
+                                size_t ldy, float* scale);
+  // One block of at most 64 tokens, rows ld floats apart: zeros and scale 0 for the tokens that do
+  // not exist; `scale` has 64. Keys are quantized like queries. A value's scale is given as its
+  // log2, such that the largest integer is in [3850, kValueLimit], but never below -40: under 4e-9
+  // a value loses precision, so that a token of all zeros still has a scale.
+  void (*pack_key_s16)(size_t tokens, size_t d, const float* k, size_t ld, int16_t* packed,
+                       float* scale);
+  void (*pack_value_s16)(size_t tokens, size_t d, const float* v, size_t ld, int16_t* packed,
+                         float* scale);
+  // `rows` queries at the positions first, first + 1, ...; out = softmax(scale * q k) v, scale >=
+  // 0. A query at position p sees keys [0, count); causal: up to p; window > 0: only keys > p -
+  // window and, unless causal, < p + window. One that sees none gives zeros. Its bits depend on
+  // itself and the keys and values that it sees, on nothing else. A NaN in any of those makes the
+  // row NaN, as does a score that overflows.
+  void (*attention_s16)(size_t rows, size_t d, const int16_t* q, size_t ldq, const float* q_scale,
+                        float scale, size_t first, bool causal, size_t window, const Keys& keys,
+                        float* out, size_t ldo, void* scratch);
+  void (*attention_f32)(size_t rows, size_t d, const float* q, size_t ldq, float scale,
+                        size_t first, bool causal, size_t window, const KeysF32& keys, float* out,
+                        size_t ldo, void* scratch);
 };
 
 extern const Table kRef;

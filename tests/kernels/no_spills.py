@@ -9,7 +9,7 @@ import sys
 
 objdump, least, objects = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 PRODUCTS = re.compile(r"::(gemm|tile|rows|panel|block)_")
-WORK = re.compile(r"^(vfmadd\w+ps|vpdpbusd|vpmaddwd)$")
+WORK = re.compile(r"^(vfmadd\w+ps|vpdpbusd|vpdpwssd|vpmaddwd)$")
 bad, loops = [], 0
 for path in objects:
     text = subprocess.run(

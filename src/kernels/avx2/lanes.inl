@@ -138,3 +138,41 @@ inline __m256 load_bf16x8(const uint16_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(all), 16));
 }
 inline F load_bf16(const uint16_t* p) { return {load_bf16x8(p), load_bf16x8(p + 8)}; }
+
+inline __m256 add_exponent8(__m256 a, __m256 bits) {
+  return _mm256_castsi256_ps(
+      _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(bits), 23)));
+}
+inline F add_exponent(F a, F bits) {
+  return {add_exponent8(a.low, bits.low), add_exponent8(a.high, bits.high)};
+}
+
+inline __m256 load_int8(const int32_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline F load_int(const int32_t* p) { return {load_int8(p), load_int8(p + 8)}; }
+inline void store_half(int16_t* p, __m256i a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+}
+// The packs saturate, but every lane is in range by then.
+inline void store_words(int16_t* p, F a, size_t n) {
+  const __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high));
+  const __m256i all = _mm256_permute4x64_epi64(both, _MM_SHUFFLE(3, 1, 2, 0));
+  if (n == kLanes) return store_half(p, all);
+  alignas(32) int16_t buffer[kLanes];
+  store_half(buffer, all);
+  for (size_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+inline __m256i alternating(__m256 a, __m256 b) {
+  return _mm256_blend_epi16(_mm256_cvtps_epi32(a), _mm256_slli_epi32(_mm256_cvtps_epi32(b), 16),
+                            0xaa);
+}
+inline void store_alternating(int16_t* p, F a, F b) {
+  store_half(p, alternating(a.low, b.low));
+  store_half(p + kLanes, alternating(a.high, b.high));
+}
+inline void store_by_fours(int16_t* p, F a, F b) {
+  store_half(p, _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(b.low)));
+  store_half(p + kLanes,
+             _mm256_packs_epi32(_mm256_cvtps_epi32(a.high), _mm256_cvtps_epi32(b.high)));
+}

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 namespace octavo::kernels {
@@ -19,6 +20,13 @@ namespace {
 // after epilogue.inl
 #include "kernels/avx2/gemm_f32.inl"
 #include "kernels/avx2/gemm_u8s8.inl"
+// after rows.inl and the products above
+#include "kernels/avx2/attention.inl"
+// after its tiles
+#include "kernels/attention.inl"
+// after its blocks
+#include "kernels/attention_f32.inl"
+#include "kernels/attention_pack.inl"
 
 }  // namespace
 
@@ -48,6 +56,11 @@ constinit const Table kAvx2{"avx2",
                             add_to,
                             widen_bf16,
                             dequantize_s8,
-                            sum_squares};
+                            sum_squares,
+                            quantize_rows_s16,
+                            pack_key_s16,
+                            pack_value_s16,
+                            attention_s16,
+                            attention_f32};
 
 }  // namespace octavo::kernels

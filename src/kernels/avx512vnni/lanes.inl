@@ -78,3 +78,21 @@ inline F load_bf16(const uint16_t* p) {
   const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(all), 16))};
 }
+
+inline F add_exponent(F a, F bits) {
+  return {_mm512_castsi512_ps(_mm512_add_epi32(
+      _mm512_castps_si512(a.v), _mm512_slli_epi32(_mm512_castps_si512(bits.v), 23)))};
+}
+
+inline F load_int(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
+inline void store_words(int16_t* p, F a, size_t n) {
+  _mm256_mask_storeu_epi16(p, below(n), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a.v)));
+}
+inline void store_alternating(int16_t* p, F a, F b) {
+  const __m512i low = _mm512_and_si512(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(0xffff));
+  const __m512i high = _mm512_slli_epi32(_mm512_cvtps_epi32(b.v), 16);
+  _mm512_storeu_si512(p, _mm512_or_si512(low, high));
+}
+inline void store_by_fours(int16_t* p, F a, F b) {
+  _mm512_storeu_si512(p, _mm512_packs_epi32(_mm512_cvtps_epi32(a.v), _mm512_cvtps_epi32(b.v)));
+}

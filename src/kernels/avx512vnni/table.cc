@@ -9,6 +9,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 namespace octavo::kernels {
@@ -25,6 +26,13 @@ namespace {
 // after epilogue.inl
 #include "kernels/avx512vnni/gemm_f32.inl"
 #include "kernels/avx512vnni/gemm_u8s8.inl"
+// after rows.inl and the products above
+#include "kernels/avx512vnni/attention.inl"
+// after its tiles
+#include "kernels/attention.inl"
+// after its blocks
+#include "kernels/attention_f32.inl"
+#include "kernels/attention_pack.inl"
 
 }  // namespace
 
@@ -54,6 +62,11 @@ constinit const Table kAvx512Vnni{"avx512vnni",
                                   add_to,
                                   widen_bf16,
                                   dequantize_s8,
-                                  sum_squares};
+                                  sum_squares,
+                                  quantize_rows_s16,
+                                  pack_key_s16,
+                                  pack_value_s16,
+                                  attention_s16,
+                                  attention_f32};
 
 }  // namespace octavo::kernels

@@ -126,3 +126,34 @@ inline F load_bf16(const uint16_t* p) {
   return each(
       [=](size_t i) { return __builtin_bit_cast(float, static_cast<uint32_t>(p[i]) << 16); });
 }
+
+// a times 2^n, n the integer in the low bits of `bits`, both a and the result normal.
+inline F add_exponent(F a, F bits) {
+  return each([&](size_t i) {
+    return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, a.v[i]) +
+                                         (__builtin_bit_cast(uint32_t, bits.v[i]) << 23));
+  });
+}
+
+inline F load_int(const int32_t* p) {
+  return each([=](size_t i) { return static_cast<float>(p[i]); });
+}
+inline int16_t word(float a) { return static_cast<int16_t>(a == a ? __builtin_rintf(a) : 0.0F); }
+// Rounded to the nearest, halves to even; all in range (or NaN, whose words nobody needs).
+inline void store_words(int16_t* p, F a, size_t n) {
+  for (size_t i = 0; i < n; ++i) p[i] = word(a.v[i]);
+}
+// a0 b0 a1 b1 ...
+inline void store_alternating(int16_t* p, F a, F b) {
+  for (size_t i = 0; i < kLanes; ++i) {
+    p[2 * i] = word(a.v[i]);
+    p[2 * i + 1] = word(b.v[i]);
+  }
+}
+// a0..a3 b0..b3 a4..a7 b4..b7 ...
+inline void store_by_fours(int16_t* p, F a, F b) {
+  for (size_t i = 0; i < kLanes; ++i) {
+    p[i / 4 * 8 + i % 4] = word(a.v[i]);
+    p[i / 4 * 8 + 4 + i % 4] = word(b.v[i]);
+  }
+}

@@ -1,6 +1,7 @@
 // The specification: what every kernel computes, in plain C++. Slow (a libm call for every fma on a
 // baseline build) and always runnable.
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 namespace octavo::kernels {
@@ -87,6 +88,13 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
     }
   }
 }
+// after rows.inl and the products above
+#include "kernels/ref/attention.inl"
+// after its tiles
+#include "kernels/attention.inl"
+// after its blocks
+#include "kernels/attention_f32.inl"
+#include "kernels/attention_pack.inl"
 
 }  // namespace
 
@@ -116,6 +124,11 @@ constinit const Table kRef{"ref",
                            add_to,
                            widen_bf16,
                            dequantize_s8,
-                           sum_squares};
+                           sum_squares,
+                           quantize_rows_s16,
+                           pack_key_s16,
+                           pack_value_s16,
+                           attention_s16,
+                           attention_f32};
 
 }  // namespace octavo::kernels

@@ -80,6 +80,20 @@ inline __m128i saturated_bytes(const __m512i& a) {
   return vector<__m128i>(y);
 }
 
+inline __m512 to_float(const __m512i& a) {
+  const auto x = lanes<int32_t>(a);
+  std::array<float, 16> y;
+  for (size_t i = 0; i < 16; ++i) y[i] = static_cast<float>(x[i]);
+  return vector<__m512>(y);
+}
+
+inline __m256i low_words(const __m512i& a) {
+  const auto x = lanes<int32_t>(a);
+  std::array<int16_t, 16> y;
+  for (size_t i = 0; i < 16; ++i) y[i] = static_cast<int16_t>(x[i]);
+  return vector<__m256i>(y);
+}
+
 template <class V, class E>
 V masked_load(uint32_t mask, const void* from) {
   std::array<E, sizeof(V) / sizeof(E)> out{};
@@ -138,6 +152,8 @@ using __mmask16 = uint16_t;
 #define _mm512_fmadd_ps(a, b, c) octavo::simde::fmadd<__m512>(a, b, c)
 #define _mm512_scalef_ps(a, b) octavo::simde::scalef(a, b)
 #define _mm512_cvtps_epi32(a) octavo::simde::to_int(a)
+#define _mm512_cvtepi32_epi16(a) octavo::simde::low_words(a)
+#define _mm256_mask_storeu_epi16(to, mask, a) octavo::simde::masked_store<int16_t>(to, mask, a)
 #define _mm512_cvtepi32_epi8(a) octavo::simde::low_bytes(a)
 #define _mm512_maskz_loadu_ps(mask, from) octavo::simde::masked_load<__m512, float>(mask, from)
 #define _mm512_maskz_loadu_epi32(mask, from) \
