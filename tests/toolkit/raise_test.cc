@@ -11,6 +11,8 @@
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
 #include "octavo/import.h"
+#include "octavo/quantize.h"
+#include "octavo/smooth.h"
 #include "temp_folder.h"
 #include "toolkit/golden_cases.h"
 #include "toolkit/raised_run.h"
@@ -89,6 +91,65 @@ class Raise : public TempFolder {
     EXPECT_TRUE(model) << model.error().message;
     return model ? *std::move(model) : Model();
   }
+  Model read(const fs::path& file) {
+    auto model = read_onnx(file);
+    EXPECT_TRUE(model) << model.error().message;
+    return model ? *std::move(model) : Model();
+  }
+  // The file after `octavo smooth` and `octavo quantize`.
+  struct Processed {
+    fs::path smoothed, quantized;
+    size_t explicit_muls = 0, integer = 0;
+  };
+  Processed process(const fs::path& file, const fs::path& tokenizer, QuantizeOptions options) {
+    Processed out{folder_ / "smoothed.onnx", folder_ / "quantized.onnx"};
+    SmoothOptions smooth;
+    smooth.tokenizer = tokenizer;
+    smooth.calibration = put("texts.txt", "a b c d e f g\nthe quick brown fox\n12345\n");
+    const auto smoothed = smooth_model(file, out.smoothed, smooth);
+    EXPECT_TRUE(smoothed) << smoothed.error().message;
+    if (smoothed) {
+      for (const SmoothSite& site : smoothed->sites)
+        out.explicit_muls += site.refusal.empty() ? 0 : site.weights.size();
+    }
+    const auto quantized = quantize_model(out.smoothed, out.quantized, options);
+    EXPECT_TRUE(quantized) << quantized.error().message;
+    if (quantized) out.integer = quantized->quantized.size();
+    return out;
+  }
+  void expect_processed(const fs::path& file, const fs::path& tokenizer) {
+    for (const bool per_channel : {true, false}) {
+      SCOPED_TRACE(per_channel ? "per channel" : "per tensor");
+      QuantizeOptions options;
+      options.per_channel = per_channel;
+      options.weight_type = per_channel ? WeightType::qint8 : WeightType::quint8;
+      const Processed p = process(file, tokenizer, options);
+      const Model smoothed = read(p.smoothed);
+      const auto raised = raise(smoothed);
+      ASSERT_TRUE(raised) << raised.error().message;
+      expect_same(smoothed, *raised);
+      EXPECT_EQ(factors(*raised), p.explicit_muls);
+      const Model quantized = read(p.quantized);
+      const auto integer = raise(quantized);
+      ASSERT_TRUE(integer) << integer.error().message;
+      EXPECT_EQ(integers(*integer), p.integer);
+      EXPECT_EQ(factors(*integer), p.explicit_muls);
+      // The evaluator keeps activations in float: what is left is the quantization's own error.
+      expect_same(quantized, *integer, 0.15);
+    }
+  }
+  static size_t factors(const Raised& raised) {
+    const auto& nodes = raised.model.graph.nodes;
+    return static_cast<size_t>(std::count_if(nodes.begin(), nodes.end(), [](const Node& n) {
+      return n.op_type == "Linear" && n.inputs.size() > 5;
+    }));
+  }
+  static size_t integers(const Raised& raised) {
+    const auto& nodes = raised.model.graph.nodes;
+    return static_cast<size_t>(std::count_if(nodes.begin(), nodes.end(), [](const Node& n) {
+      return n.op_type == "Linear" && n.string_or("kind", "") == "int8";
+    }));
+  }
 };
 
 struct Form {
@@ -133,6 +194,35 @@ TEST_F(Raise, OwnExports) {
     ASSERT_TRUE(raised) << raised.error().message;
     expect_form(*raised, form);
     expect_same(model, *raised);
+  }
+}
+
+TEST_F(Raise, OwnExportsSmoothedAndQuantized) {
+  for (const Form& form : kForms) {
+    SCOPED_TRACE(form.name);
+    imported(form.name);
+    expect_processed(folder_ / form.name / "model.onnx", golden("tiny") / form.name);
+  }
+}
+
+TEST_F(Raise, ForeignSmoothedAndQuantized) {
+  for (const auto& file : files_in(golden("foreign"), ".onnx")) {
+    const std::string name = file.stem().string();
+    if (name.find("contrib") != std::string::npos) continue;
+    SCOPED_TRACE(name);
+    expect_processed(file, golden("tiny") / name.substr(0, name.find('_')));
+  }
+}
+
+TEST_F(Raise, Foreign) {
+  for (const auto& file : files_in(golden("foreign"), ".onnx")) {
+    SCOPED_TRACE(file.stem().string());
+    if (file.string().find("contrib") != std::string::npos) continue;
+    const auto model = read_onnx(file);
+    ASSERT_TRUE(model) << model.error().message;
+    const auto raised = raise(*model);
+    EXPECT_TRUE(raised) << raised.error().message;
+    if (raised) expect_same(*model, *raised);
   }
 }
 
