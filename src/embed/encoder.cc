@@ -194,7 +194,7 @@ Status Encoder::State::encode(std::span<const std::vector<int64_t>> ids,
   const size_t length = signature.pooled ? 1 : ids[texts[0]].size();
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<float> row(out + texts[i] * width, width);
-    pool(pooling, states.data<float>() + i * length * width, length, row);
+    octavo::pool(pooling, states.data<float>() + i * length * width, length, row);
     if (!all_finite(row))
       return Error{Code::invalid_input,
                    text_name(texts[i]) + ": the model's output is not a finite number"};

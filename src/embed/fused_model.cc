@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -128,14 +129,15 @@ class Maker {
     OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature_.inputs, ids, 1));
     Probe probe;
     for (const auto& [name, tensor] : feeds) probe.shapes[name] = tensor.shape();
-    const std::vector<std::string> kept = probe_values(model_);
+    const std::vector<std::string> names = probe_values(model_.graph);
+    const std::set<std::string> kept(names.begin(), names.end());
     RunOptions run;
     for (const Node& node : model_.graph.nodes)
       for (const std::string& output : node.outputs)
         if (!output.empty()) run.watch.push_back(output);
     run.tap = [&](const std::string& name, const Tensor& tensor) -> Status {
       probe.shapes[name] = tensor.shape();
-      if (tensor.size() > kProbeElements || !std::binary_search(kept.begin(), kept.end(), name))
+      if (tensor.size() > kProbeElements || !kept.contains(name))
         return Done{};
       OCTAVO_TRY(probe.values[name], tensor.clone());
       return Done{};

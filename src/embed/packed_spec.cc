@@ -11,7 +11,7 @@ using namespace fused;
 
 json write(const LinearSpec& s) {
   return {{"name", s.name},
-          {"kind", static_cast<int>(s.kind)},
+          {"kind", static_cast<size_t>(s.kind)},
           {"k", s.k},
           {"n", s.sections},
           {"gated", s.gated},
@@ -20,7 +20,7 @@ json write(const LinearSpec& s) {
 }
 
 json write(const NormSpec& s) {
-  return {{"name", s.name}, {"kind", static_cast<int>(s.kind)}, {"epsilon", s.epsilon}};
+  return {{"name", s.name}, {"kind", static_cast<size_t>(s.kind)}, {"epsilon", s.epsilon}};
 }
 
 json write(const std::vector<LinearSpec>& all) {
@@ -47,7 +47,7 @@ json write(const LayerSpec& s) {
           {"up", write(s.up)},
           {"gated", s.gated},
           {"inner", s.inner},
-          {"activation", static_cast<int>(s.activation)},
+          {"activation", static_cast<size_t>(s.activation)},
           {"down", write(s.down)},
           {"mlp_output_norm", write(s.mlp_output_norm)}};
 }

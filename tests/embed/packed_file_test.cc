@@ -126,7 +126,9 @@ TEST_F(PackedFile, EveryFlippedBitAndEveryCutIsSeen) {
     EXPECT_EQ(packed->header.content, header_.content) << i;
     for (const char* name : {"a", "b", "c"}) {
       const auto tensor = packed->lookup(name);
-      if (tensor) EXPECT_EQ(tensor->data<float>()[7], static_cast<float>(name[0])) << i;
+      if (tensor) {
+        EXPECT_EQ(tensor->data<float>()[7], static_cast<float>(name[0])) << i;
+      }
     }
     ++accepted;
   }
@@ -157,7 +159,9 @@ TEST_F(PackedFile, TwoWritersLeaveOneWholeFile) {
       for (int round = 0; round < 20; ++round) EXPECT_TRUE(write());
     });
   for (int round = 0; round < 50; ++round) {
-    if (fs::exists(file())) EXPECT_TRUE(open());
+    if (fs::exists(file())) {
+      EXPECT_TRUE(open());
+    }
   }
   for (auto& writer : writers) writer.join();
   EXPECT_TRUE(open());

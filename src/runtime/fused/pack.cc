@@ -270,8 +270,9 @@ LinearSpec pack_linear(const std::string& name, std::vector<LinearSource> source
   if (spec.has_bias)
     tensors.push_back({name + ".bias", DType::f32, {columns}, [s] {
                          return spread(*s, [](const LinearSource& part) {
-                           return part.bias == nullptr ? Result<std::vector<float>>({})
-                                                       : read_floats(*part.bias, part.n);
+                           return part.bias == nullptr
+                                      ? Result<std::vector<float>>(std::vector<float>())
+                                      : read_floats(*part.bias, part.n);
                          });
                        }});
   if (spec.has_factor)
