@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/peak.h"
 #include "kernels/select.h"
-#include "peak.h"
 
 namespace octavo::bench {
 namespace {
@@ -104,8 +104,8 @@ std::string name(const char* what, const Table* table, const Shape& s) {
 const bool registered = [] {
   for (const Table* table : kernels::runnable()) {
     if (table == &kernels::kRef) continue;
-    const double float_peak = peak_f32(table->name);
-    const double integer_peak = peak_u8s8(table->name);
+    const double float_peak = kernels::measure_f32_peak(table->name);
+    const double integer_peak = kernels::measure_u8s8_peak(table->name);
     const auto add = [&](const char* what, auto function, const Shape& s, double peak) {
       benchmark::RegisterBenchmark(name(what, table, s).c_str(), function, table, s, peak);
     };

@@ -176,8 +176,8 @@ TEST(GemmU8S8F32, EverySizeAndEpilogue) {
 
 TEST(GemmU8S8F32, DeeperThanABlock) {
   size_t turn = 0;
-  for (const size_t m : {1, 2, 5, 6, 7, 24, 25}) {
-    for (const size_t k : {1000, 1025, 3072}) {
+  for (const size_t m : {1, 6, 7, 12, 13, 14, 15, 25, 129}) {
+    for (const size_t k : {512, 515, 1025, 3072}) {
       Problem(m, 65, k, kEpilogues[turn % 9], turn % 2 == 0).expect_right();
       ++turn;
     }
@@ -186,8 +186,8 @@ TEST(GemmU8S8F32, DeeperThanABlock) {
 
 // 255 * 127 + 255 * 127 does not fit 16 bits, and the sum does not fit the 24 bits of a float.
 TEST(GemmU8S8F32, NeverSaturates) {
-  for (const int b : {127, -127}) {
-    Problem problem(7, 70, 3072, Epilogue::store, false);
+  for (const int b : {127, -127, -128}) {
+    Problem problem(b == 127 ? 7 : 27, 70, 3072, Epilogue::store, false);
     problem.a.fill(255);
     problem.zero.fill(0);
     problem.b.fill(static_cast<int8_t>(b));

@@ -160,39 +160,3 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
     } while (k0 < k);
   }
 }
-
-// A block of rows against one panel at a time, its sums in a buffer on the stack. Up to kBlockK the
-// block is widened once for all panels.
-void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
-                   const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
-                   Epilogue epilogue, float* c, size_t ldc) {
-  alignas(64) int16_t rows[kBlockRows * kBufferRow];
-  alignas(64) int32_t sums[kBlockRows * kPanelS8];
-  const size_t k = layer.k;
-  const size_t panel_bytes = packed_s8_bytes(k, 1);
-  for (size_t i = 0; i < m; i += kBlockRows) {
-    const size_t count = m - i < kBlockRows ? m - i : kBlockRows;
-    for (size_t n = n0; n < n1; n += kPanelS8) {
-      size_t k0 = 0;
-      do {
-        const size_t part = k - k0 < kBlockK ? k - k0 : kBlockK;
-        if (n == n0 || k > kBlockK) {
-          for (size_t r = 0; r < count; ++r) {
-            widen_row(part, a + (i + r) * lda + k0, rows + r * kBufferRow);
-          }
-        }
-        block_s8(count, 0, kPanelS8, k0, k, rows, a_zero + i, 1,
-                 layer.packed + n / kPanelS8 * panel_bytes, layer.column_sums + n, sums, kPanelS8);
-        k0 += kBlockK;
-      } while (k0 < k);
-      const size_t columns = n1 - n < kPanelS8 ? n1 - n : kPanelS8;
-      float* to = c + i * ldc + (is_gated(epilogue) ? n / 2 : n);
-      for (size_t r = 0; r < count; ++r, to += ldc) {
-        float f[kPanelS8];
-        scale_sums(sums + r * kPanelS8, a_scale[i + r], layer.scale + n,
-                   layer.bias == nullptr ? nullptr : layer.bias + n, f);
-        finish(epilogue, 1, columns, f, to, ldc);
-      }
-    }
-  }
-}

@@ -20,6 +20,7 @@ namespace {
 // after epilogue.inl
 #include "kernels/avx2/gemm_f32.inl"
 #include "kernels/avx2/gemm_u8s8.inl"
+#include "kernels/avx2/gemm_u8s8_f32.inl"
 // after rows.inl and the products above
 #include "kernels/avx2/attention.inl"
 // after its tiles
