@@ -12,7 +12,7 @@
 //                  y = table[id] + token_type_row + positions[place in the text]
 //                  table [V, W] float32, float16, bfloat16, or int8 / uint8: (table - zero_point) *
 //                  scale, scale and zero_point scalars or [V] by row.
-//                  token_type_row [W]; positions: the name of a position value
+//                  token_type_row [1, W]; positions: the name of a position value
 // RMSNorm          (x, gain) {epsilon}
 //                  y = x / sqrt(mean(x^2) + epsilon) * gain
 // Linear           (x, weight, [bias], [scale], [zero_point], [factor])

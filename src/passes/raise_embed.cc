@@ -85,17 +85,6 @@ bool all_zero(const Tensor& tensor) {
   return true;
 }
 
-Initializer first_row(const Initializer& table) {
-  const int64_t width = table.shape()[1];
-  return {table.name() + "/0", table.dtype(), Shape{width}, [table, width]() -> Result<Tensor> {
-            OCTAVO_TRY(const Tensor all, table.tensor());
-            OCTAVO_TRY(Tensor row, Tensor::make(all.dtype(), {width}));
-            const auto from = all.bytes().first(row.bytes().size());
-            std::copy(from.begin(), from.end(), row.mutable_bytes().begin());
-            return row;
-          }};
-}
-
 // The terms of a sum in which one depends on the ids at most; empty: it is no such sum.
 std::vector<std::string> terms_of(const View& view, const std::string& value) {
   std::vector<std::string> terms;
@@ -133,7 +122,7 @@ Match raise_embed(Context& c, const std::string& value) {
     } else if (table && !table->scale &&
                ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
       if (types) return unsupported(view, term, "a second table of token types");
-      types = first_row(table->values);
+      types = take_rows(table->values, 0, 1);
     } else if (view.by_length(term)) {
       if (!places.empty()) return unsupported(view, term, "a second table of positions");
       places = term;
@@ -149,7 +138,7 @@ Match raise_embed(Context& c, const std::string& value) {
     inputs.push_back(constant ? constant->name() : std::string());
     if (constant) piece.constants.push_back(*std::move(constant));
   };
-  if (types && types->shape()[0] != width)
+  if (types && types->shape()[1] != width)
     return unsupported(view, value, "the tables of words and types differ in width");
   give(words->values);
   give(types);

@@ -208,7 +208,6 @@ TEST_F(Raise, OwnExportsSmoothedAndQuantized) {
 TEST_F(Raise, ForeignSmoothedAndQuantized) {
   for (const auto& file : files_in(golden("foreign"), ".onnx")) {
     const std::string name = file.stem().string();
-    if (name.find("contrib") != std::string::npos) continue;
     SCOPED_TRACE(name);
     expect_processed(file, golden("tiny") / name.substr(0, name.find('_')));
   }
@@ -217,7 +216,6 @@ TEST_F(Raise, ForeignSmoothedAndQuantized) {
 TEST_F(Raise, Foreign) {
   for (const auto& file : files_in(golden("foreign"), ".onnx")) {
     SCOPED_TRACE(file.stem().string());
-    if (file.string().find("contrib") != std::string::npos) continue;
     const auto model = read_onnx(file);
     ASSERT_TRUE(model) << model.error().message;
     const auto raised = raise(*model);
