@@ -158,18 +158,21 @@ class RaisedRun {
     const size_t k = x.width;
     const auto n = static_cast<size_t>(weight->size()) / k;
     EXPECT_EQ(static_cast<size_t>(weight->dim(transposed ? 1 : 0)), k);
+    std::vector<double> w(k * n);  // [k][n]
+    for (size_t i = 0; i < k; ++i) {
+      for (size_t j = 0; j < n; ++j) {
+        double v = at(*weight, transposed ? j * k + i : i * n + j);
+        if (int8) v = (v - spread(zero, j, 0)) * spread(scale, j, 1);
+        w[i * n + j] = v * (factor == nullptr ? 1 : at(*factor, i));
+      }
+    }
     Rows y{x.rows, n, std::vector<double>(x.rows * n)};
     for (size_t t = 0; t < x.rows; ++t) {
-      std::vector<double> in(x.row(t), x.row(t) + k);
-      for (size_t i = 0; i < k; ++i) in[i] *= factor == nullptr ? 1 : at(*factor, i);
-      for (size_t j = 0; j < n; ++j) {
-        double sum = 0;
-        for (size_t i = 0; i < k; ++i) {
-          double w = at(*weight, transposed ? j * k + i : i * n + j);
-          if (int8) w = (w - spread(zero, j, 0)) * spread(scale, j, 1);
-          sum += in[i] * w;
-        }
-        y.row(t)[j] = sum + (bias == nullptr ? 0 : at(*bias, j));
+      double* out = y.row(t);
+      for (size_t j = 0; j < n; ++j) out[j] = bias == nullptr ? 0 : at(*bias, j);
+      for (size_t i = 0; i < k; ++i) {
+        const double v = x.row(t)[i];
+        for (size_t j = 0; j < n; ++j) out[j] += v * w[i * n + j];
       }
     }
     return y;
