@@ -4,7 +4,7 @@
 // the tokens of all texts one after another, and what depends on a token's place or neighbours is
 // inside two ops, Embed and FusedAttention. Inputs in brackets may be missing (""). Constants are
 // initializers of the raised model, under the names they had; a scalar may be [] or [1], a vector
-// [N], [1, N] or [1, 1, N].
+// [N], [1, N] or [1, 1, N], of float32, float16 or bfloat16.
 //
 // graph inputs     input_ids [tokens] int64, and the position values (float32 [length, width], one
 //                  row a position, the same for every text; see Raised::positions)

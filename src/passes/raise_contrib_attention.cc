@@ -112,8 +112,8 @@ Match packed(Context& c, const Node& node, const std::string& value) {
   auto weight = view.matrix(input(node, 1));
   const auto bias = weight ? view.vector(input(node, 2), weight->columns()) : std::nullopt;
   if (!weight || weight->transposed || weight->columns() % 3 != 0 ||
-      weight->constant.dtype() != DType::f32 || (!input(node, 2).empty() && !bias))
-    return unsupported(node, "weights that are no constant float32 matrix of three equal parts");
+      !is_float(weight->constant.dtype()) || (!input(node, 2).empty() && !bias))
+    return unsupported(node, "weights that are no constant float matrix of three equal parts");
   if (has_any(view, node, 4, 6) || node.int_or("do_rotary", 0) != 0 || node.has("qkv_hidden_sizes"))
     return unsupported(node, "a cache, an added bias, rotation, or parts of different sizes");
   if (!input(node, 3).empty() && !view.by_length(input(node, 3)))

@@ -57,6 +57,11 @@ Result<Dependencies> dependencies(const Graph& graph) {
       bits = kLength;
     if (shape_follows_data(node) && (bits & ~unsigned{kLength}) != 0) bits |= kDataShape;
     for (const auto& out : node.outputs) all[out] = static_cast<uint8_t>(bits);
+    // The second output of this op, an index of its mask, is made of nothing else.
+    if (node.op_type == "EmbedLayerNormalization" && node.outputs.size() > 1) {
+      const bool masked = node.inputs.size() > 7 && all.contains(node.inputs[7]);
+      all[node.outputs[1]] = masked ? all[node.inputs[7]] : uint8_t{kLength};
+    }
   }
   return all;
 }
