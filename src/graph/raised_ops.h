@@ -4,7 +4,7 @@
 // the tokens of all texts one after another, and what depends on a token's place or neighbours is
 // inside two ops, Embed and FusedAttention. Inputs in brackets may be missing (""). Constants are
 // initializers of the raised model, under the names they had; a scalar may be [] or [1], a vector
-// [N], [1, N] or [1, 1, N].
+// [N], [1, N] or [1, 1, N], of float32, float16 or bfloat16.
 //
 // graph inputs     input_ids [tokens] int64, and the position values (float32 [length, width], one
 //                  row a position, the same for every text; see Raised::positions)
@@ -12,7 +12,7 @@
 //                  y = table[id] + token_type_row + positions[place in the text]
 //                  table [V, W] float32, float16, bfloat16, or int8 / uint8: (table - zero_point) *
 //                  scale, scale and zero_point scalars or [V] by row.
-//                  token_type_row [W]; positions: the name of a position value
+//                  token_type_row [1, W]; positions: the name of a position value
 // RMSNorm          (x, gain) {epsilon}
 //                  y = x / sqrt(mean(x^2) + epsilon) * gain
 // Linear           (x, weight, [bias], [scale], [zero_point], [factor])

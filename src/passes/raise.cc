@@ -33,8 +33,9 @@ namespace {
 
 // The first pattern that knows a value wins. A norm has factors and sums like an activation, a
 // Linear's bias looks like a residual: the strictest come first.
-constexpr std::array kPatterns = {raise_embed,  raise_norm,        raise_attention,
-                                  raise_linear, raise_elementwise, raise_residual};
+constexpr std::array kPatterns = {
+    raise_embed,        raise_norm,   raise_contrib_norm, raise_attention, raise_contrib_attention,
+    raise_contrib_gelu, raise_linear, raise_elementwise,  raise_residual};
 
 class Raiser {
  public:

@@ -2,106 +2,13 @@
 //
 //   Reshape(Transpose(MatMul(Softmax(scale * MatMul(Q, K^T) + mask), V)))
 //
-// From each product of two computed values up: Q, K and V come from Linears through Transposes,
-// Reshapes, the copies of grouped heads, factors, a norm by head and a rotation. Their layouts are
-// not followed: there is one sensible way, and the caller's probe tells when it was another.
+// From each product of two computed values up to the masks, and to Q, K and V (raise_side.cc).
 
-#include <cmath>
-#include <set>
-
-#include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
 
 namespace octavo::raise {
 
 namespace {
-
-// One of Q, K, V on its way up.
-struct Side {
-  std::string linear;  // rows
-  double scale = 1;
-  std::optional<Rotation> rotation;
-  std::optional<RmsNorm> norm;
-};
-
-bool is_empty(const View& view, const std::string& value) {
-  const Shape* shape = view.shape(value);
-  const auto count = shape == nullptr ? Result<int64_t>(1) : element_count(*shape);
-  return count && *count == 0;
-}
-
-bool same_shape(const View& view, const std::string& a, const std::string& b) {
-  const Shape* x = view.shape(a);
-  const Shape* y = view.shape(b);
-  return x != nullptr && y != nullptr && *x == *y;
-}
-
-// One step up through a node that moves or copies numbers; empty: none is there.
-std::string moved_from(const View& view, const std::string& at) {
-  static const std::set<std::string> kMoves = {"Transpose", "Reshape", "Squeeze", "Unsqueeze",
-                                               "Expand",    "Tile",    "Flatten"};
-  const Node* node = view.producer(at);
-  if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return {};
-  if (kMoves.contains(node->op_type)) return node->inputs[0];
-  if (node->op_type == "Slice" && same_shape(view, at, node->inputs[0])) return node->inputs[0];
-  if (node->op_type == "Concat") {  // with an empty cache
-    std::string only;
-    for (const auto& in : node->inputs) {
-      if (is_empty(view, in)) continue;
-      if (!only.empty()) return {};
-      only = in;
-    }
-    return only;
-  }
-  return {};
-}
-
-// One step up through a factor, which multiplies `scale`.
-std::string scaled_from(const View& view, const std::string& at, double& scale) {
-  if (const Node* mul = view.standard(at, "Mul", 2)) {
-    for (const auto& [x, factor] : both_orders(*mul)) {
-      const auto number = view.number(factor);
-      if (!number || !view.varies(x)) continue;
-      scale *= *number;
-      return x;
-    }
-  }
-  if (const Node* div = view.standard(at, "Div", 2)) {
-    const auto number = view.number(div->inputs[1]);
-    if (number && view.varies(div->inputs[0])) {
-      scale /= *number;
-      return div->inputs[0];
-    }
-  }
-  return {};
-}
-
-std::string climb(const View& view, std::string at, double& scale) {
-  while (true) {
-    at = view.skip(at);
-    std::string next = moved_from(view, at);
-    if (next.empty()) next = scaled_from(view, at, scale);
-    if (next.empty()) return at;
-    at = std::move(next);
-  }
-}
-
-Result<Side> climb_side(const View& view, const std::string& value) {
-  Side side;
-  double before_norm = 1;
-  std::string at = climb(view, value, side.scale);
-  side.rotation = match_rotation(view, at);
-  if (side.rotation) at = climb(view, side.rotation->x, side.scale);
-  side.norm = match_rms_norm(view, at);
-  if (side.norm) at = climb(view, side.norm->x, before_norm);
-  if (before_norm != 1) return unsupported(view, at, "a factor before the norm of the heads");
-  if (!is_linear(view, at))
-    return unsupported(view, at,
-                       "an attention input comes from here; a product with a constant matrix was "
-                       "expected, with at most a norm and a rotation of the heads after it");
-  side.linear = view.rows(at);
-  return side;
-}
 
 struct Scores {
   std::string product;  // MatMul(Q, K^T)
@@ -113,10 +20,12 @@ struct Scores {
 Result<Scores> climb_scores(const View& view, std::string at) {
   Scores s;
   while (true) {
-    at = climb(view, at, s.scale);
+    at = climb(view, std::move(at), s.scale);
     const Node* node = view.producer(at);
     if (node == nullptr) return unsupported(view, at, "attention scores are expected here");
-    if (view.standard(at, "MatMul", 2) != nullptr) {
+    const Node* fused = view.contrib(at, "FusedMatMul", 2);
+    if (fused != nullptr) s.scale *= double{fused->float_or("alpha", 1)};
+    if (fused != nullptr || view.standard(at, "MatMul", 2) != nullptr) {
       s.product = at;
       return s;
     }
@@ -154,12 +63,7 @@ const Node* softmax_of(const View& view, std::string at) {
   }
 }
 
-struct Heads {
-  int64_t heads, kv_heads, head_dim;
-};
-
-Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, const Side& k,
-                          const Side& v) {
+Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, const Side& k) {
   const int64_t head_dim = view.width(scores.inputs[0]);
   const int64_t q_width = view.width(q.linear);
   const int64_t kv_width = view.width(k.linear);
@@ -168,41 +72,7 @@ Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, c
     return unsupported(scores, "the widths of query (" + std::to_string(q_width) + ") and key (" +
                                    std::to_string(kv_width) + ") do not divide into heads of " +
                                    std::to_string(head_dim));
-  if (view.width(v.linear) != kv_width) return unsupported(scores, "key and value differ in width");
   return Heads{q_width / head_dim, kv_width / head_dim, head_dim};
-}
-
-Status add_rotation(Context& c, const Side& q, const Side& k, const Heads& heads,
-                    std::vector<std::string>& inputs) {
-  if (q.rotation.has_value() != k.rotation.has_value())
-    return unsupported(c.view, q.linear, "only one of query and key is rotated");
-  if (!q.rotation) {
-    inputs.insert(inputs.end(), 2, std::string());
-    return Done{};
-  }
-  OCTAVO_TRY(const std::string cos, c.positions.use(q.rotation->cos, heads.head_dim));
-  OCTAVO_TRY(const std::string sin, c.positions.use(q.rotation->sin, heads.head_dim));
-  OCTAVO_TRY(const std::string k_cos, c.positions.use(k.rotation->cos, heads.head_dim));
-  OCTAVO_TRY(const std::string k_sin, c.positions.use(k.rotation->sin, heads.head_dim));
-  if (cos != k_cos || sin != k_sin)
-    return unsupported(c.view, q.linear, "query and key are rotated by different angles");
-  inputs.push_back(cos);
-  inputs.push_back(sin);
-  return Done{};
-}
-
-Status add_norms(const View& view, const Side& q, const Side& k, const Heads& heads, Piece& piece,
-                 std::vector<std::string>& inputs) {
-  for (const Side* side : {&q, &k}) {
-    inputs.push_back(side->norm ? side->norm->gain.name() : std::string());
-    if (!side->norm) continue;
-    if (!view.vector(side->norm->gain.name(), heads.head_dim))
-      return unsupported(view, side->linear, "a norm of more than a head");
-    piece.constants.push_back(side->norm->gain);
-  }
-  if (q.norm && k.norm && q.norm->epsilon != k.norm->epsilon)
-    return unsupported(view, q.linear, "the norms of query and key have different epsilons");
-  return Done{};
 }
 
 }  // namespace
@@ -226,27 +96,9 @@ Match raise_attention(Context& c, const std::string& value) {
   OCTAVO_TRY(const Side q, climb_side(view, product.inputs[0]));
   OCTAVO_TRY(const Side k, climb_side(view, product.inputs[1]));
   OCTAVO_TRY(const Side v, climb_side(view, mixed->inputs[1]));
-  if (v.rotation || v.norm || v.scale != 1)
-    return unsupported(*mixed, "the values of attention are scaled, normed or rotated");
-  OCTAVO_TRY(const Heads heads, count_heads(view, product, q, k, v));
+  OCTAVO_TRY(const Heads heads, count_heads(view, product, q, k));
   OCTAVO_TRY(const Sight sight, read_masks(view, scores.masks));
-
-  Piece piece;
-  std::vector<std::string> inputs = {q.linear, k.linear, v.linear};
-  OCTAVO_CHECK(add_rotation(c, q, k, heads, inputs));
-  OCTAVO_CHECK(add_norms(view, q, k, heads, piece, inputs));
-  while (inputs.back().empty()) inputs.pop_back();
-  Node node = raised_node(raised::kFusedAttention, std::move(inputs), value);
-  node.attributes["heads"] = heads.heads;
-  node.attributes["kv_heads"] = heads.kv_heads;
-  node.attributes["head_dim"] = heads.head_dim;
-  node.attributes["scale"] = static_cast<float>(scores.scale * q.scale * k.scale);
-  node.attributes["causal"] = int64_t{sight.causal ? 1 : 0};
-  node.attributes["window"] = sight.window;
-  if (q.norm || k.norm)
-    node.attributes["epsilon"] = static_cast<float>((q.norm ? q.norm : k.norm)->epsilon);
-  piece.nodes.push_back(std::move(node));
-  return std::optional(std::move(piece));
+  return make_attention(c, value, q, k, v, heads, scores.scale, sight, {});
 }
 
 }  // namespace octavo::raise

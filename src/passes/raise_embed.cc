@@ -85,14 +85,25 @@ bool all_zero(const Tensor& tensor) {
   return true;
 }
 
-Initializer first_row(const Initializer& table) {
-  const int64_t width = table.shape()[1];
-  return {table.name() + "/0", table.dtype(), Shape{width}, [table, width]() -> Result<Tensor> {
-            OCTAVO_TRY(const Tensor all, table.tensor());
-            OCTAVO_TRY(Tensor row, Tensor::make(all.dtype(), {width}));
-            const auto from = all.bytes().first(row.bytes().size());
-            std::copy(from.begin(), from.end(), row.mutable_bytes().begin());
-            return row;
+// Row 0, as floats where it was quantized.
+Initializer first_row(const Table& table) {
+  Initializer row = take_rows(table.values, 0, 1);
+  if (!table.scale) return row;
+  const Shape shape = row.shape();
+  return {row.name() + "/float", DType::f32, shape, [row, table]() -> Result<Tensor> {
+            OCTAVO_TRY(const Tensor q, row.tensor());
+            OCTAVO_TRY(const Tensor scale, table.scale->tensor());
+            Tensor zero;
+            if (table.zero_point) {
+              OCTAVO_TRY(zero, table.zero_point->tensor());
+            }
+            OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, q.shape()));
+            const double offset = zero.defined() ? element(zero, 0) : 0;
+            for (int64_t i = 0; i < q.size(); ++i)
+              out.mutable_data<float>()[i] =
+                  static_cast<float>(element(q, static_cast<size_t>(i)) - offset) *
+                  static_cast<float>(element(scale, 0));
+            return out;
           }};
 }
 
@@ -130,10 +141,9 @@ Match raise_embed(Context& c, const std::string& value) {
       words = table;
     } else if (view.varies(term)) {
       return std::optional<Piece>();
-    } else if (table && !table->scale &&
-               ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
+    } else if (table && ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
       if (types) return unsupported(view, term, "a second table of token types");
-      types = first_row(table->values);
+      types = first_row(*table);
     } else if (view.by_length(term)) {
       if (!places.empty()) return unsupported(view, term, "a second table of positions");
       places = term;
@@ -149,7 +159,7 @@ Match raise_embed(Context& c, const std::string& value) {
     inputs.push_back(constant ? constant->name() : std::string());
     if (constant) piece.constants.push_back(*std::move(constant));
   };
-  if (types && types->shape()[0] != width)
+  if (types && types->shape()[1] != width)
     return unsupported(view, value, "the tables of words and types differ in width");
   give(words->values);
   give(types);

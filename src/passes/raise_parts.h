@@ -3,6 +3,7 @@
 // of the raised graph, nothing (another pattern may know it), or an error (it is mine, but a form
 // that has no raised op).
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,16 +17,27 @@ class Positions {
  public:
   explicit Positions(const View& view) : view_(view) {}
 
-  // The name under which the raised graph reads `value`, [.., width] with one row a position.
-  // Errors: unsupported.
+  // The name under which the raised graph reads `value`, one row a position. Of `width` numbers, or
+  // of half as many that stand for both halves. Errors: unsupported.
   Result<std::string> use(const std::string& value, int64_t width);
+  // The same of a constant table: row p for position p, or the rows that `places` (a value by
+  // length, "" for 0, 1, 2, ...) picks.
+  Result<std::string> use_table(const std::string& table, const std::string& places, int64_t width);
   const std::vector<PositionValue>& values() const { return values_; }
   // The nodes that make them out of the graph's own inputs.
   Model model(const Model& original) const;
 
  private:
+  struct Source {
+    bool table = false;
+    std::string places;
+    bool twice = false;  // half as wide
+  };
+  void add_nodes(Graph& graph, size_t i, const std::string& length) const;
+
   const View& view_;
   std::vector<PositionValue> values_;
+  std::vector<Source> sources_;  // of each
 };
 
 // Nodes of the raised graph; the last one makes the value asked for. Values of the original graph
@@ -58,9 +70,12 @@ struct RmsNorm {
 };
 std::optional<RmsNorm> match_rms_norm(const View& view, const std::string& value);
 
-// x * cos + rotate_half(x) * sin, on any layout; cos and sin are values by length.
+// x * cos + rotate_half(x) * sin, on any layout; cos and sin are values by length, or tables whose
+// rows `places` picks ("": row p for position p).
 struct Rotation {
   std::string x, cos, sin;
+  bool tables = false;
+  std::string places;
 };
 std::optional<Rotation> match_rotation(const View& view, const std::string& value);
 
@@ -78,8 +93,55 @@ struct Mask {
 };
 Result<Sight> read_masks(const View& view, const std::vector<Mask>& masks);
 
-// Whether the value is the output of a product with a constant matrix (with its bias).
+// A product with a constant matrix, what is multiplied into x before it and added after it.
+struct Linear {
+  std::string x;
+  std::string_view kind;
+  Initializer weight;
+  bool transposed = false;
+  int64_t k = 0, n = 0;
+  std::optional<Initializer> scale, zero_point, bias, factor;
+  std::map<std::string, Attribute> attributes;  // of kind "nbits"
+};
+std::optional<Linear> match_linear(const View& view, const std::string& value);
+// DynamicQuantizeLinear and MatMulInteger in their forms, without the bias where it is an Add.
+std::optional<Linear> match_integer_product(const View& view, const std::string& value);
+// Columns [begin, end) alone; nothing where the weights cannot be cut.
+std::optional<Linear> take_columns(const Linear& linear, int64_t begin, int64_t end);
+// The elements [begin, end) of a constant vector, the rows of a constant matrix.
+Initializer take_elements(const Initializer& vector, int64_t begin, int64_t end);
+Initializer take_rows(const Initializer& matrix, int64_t begin, int64_t end);
+void add_linear(const View& view, Linear linear, const std::string& output, Piece& piece);
+// The Linear that makes `value`, with a bias more, as part of the piece; its output's name. Errors:
+// unsupported (no Linear, or it has a bias).
+Result<std::string> add_biased_linear(const View& view, const std::string& value,
+                                      const Initializer& bias, Piece& piece);
 bool is_linear(const View& view, const std::string& value);
+
+// --- attention ---
+
+// One of Q, K, V.
+struct Side {
+  std::string linear;  // rows
+  std::string biased;  // where a bias was added for this attention alone: the name of the sum
+  const std::string& output() const { return biased.empty() ? linear : biased; }
+  double scale = 1;
+  std::optional<Rotation> rotation;
+  std::optional<RmsNorm> norm;
+};
+// One step up through a node that moves or copies numbers; empty: none is there.
+std::string moved_from(const View& view, const std::string& value);
+// Up through such steps and factors, which multiply `scale`.
+std::string climb(const View& view, std::string value, double& scale);
+// From a value up to the Linear that makes it, through layouts, copies of heads, factors, a norm
+// and a rotation.
+Result<Side> climb_side(const View& view, const std::string& value);
+struct Heads {
+  int64_t heads, kv_heads, head_dim;
+};
+Match make_attention(Context& c, const std::string& value, const Side& q, const Side& k,
+                     const Side& v, const Heads& heads, double scale, const Sight& sight,
+                     Piece piece);
 
 // --- the patterns ---
 
@@ -89,5 +151,10 @@ Match raise_attention(Context& c, const std::string& value);
 Match raise_linear(Context& c, const std::string& value);
 Match raise_elementwise(Context& c, const std::string& value);
 Match raise_residual(Context& c, const std::string& value);
+// Of com.microsoft: the skip norms and EmbedLayerNormalization; BiasGelu and FastGelu with a bias;
+// MultiHeadAttention, GroupQueryAttention and Attention.
+Match raise_contrib_norm(Context& c, const std::string& value);
+Match raise_contrib_gelu(Context& c, const std::string& value);
+Match raise_contrib_attention(Context& c, const std::string& value);
 
 }  // namespace octavo::raise

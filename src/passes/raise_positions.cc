@@ -8,6 +8,7 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "graph/builder.h"
 #include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
 
@@ -41,20 +42,81 @@ Result<std::string> Positions::use(const std::string& value, int64_t width) {
   const std::string at = canonical(view_, value);
   const Shape* shape = view_.shape(at);
   const auto count = shape == nullptr ? Result<int64_t>(0) : element_count(*shape);
-  if (!view_.by_length(at) || !count || *count != view_.length() * width ||
-      view_.width(at) != width)
+  const int64_t own = view_.width(at);
+  const bool twice = own * 2 == width;
+  if (!view_.by_length(at) || !count || *count != view_.length() * own || (own != width && !twice))
     return unsupported(view_, at,
                        "a value by position of shape " +
                            (shape == nullptr ? "unknown" : to_string(*shape)) + "; a row of " +
                            std::to_string(width) + " for each of " +
                            std::to_string(view_.length()) + " positions is expected");
-  for (const PositionValue& known : values_) {
-    if (known.width != width) continue;
-    if (known.value == at || same_bytes(view_.probed(known.value), view_.probed(at)))
-      return known.name;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].width != width || sources_[i].twice != twice || sources_[i].table) continue;
+    if (values_[i].value == at || same_bytes(view_.probed(values_[i].value), view_.probed(at)))
+      return values_[i].name;
   }
   values_.push_back({at + "/by_position", at, width});
+  sources_.push_back({.table = false, .places = {}, .twice = twice});
   return values_.back().name;
+}
+
+Result<std::string> Positions::use_table(const std::string& table, const std::string& places,
+                                         int64_t width) {
+  const auto constant = view_.constant(table);
+  if (!constant || constant->shape().size() != 2)
+    return unsupported(view_, table, "a table by position that is no constant matrix");
+  const int64_t own = constant->shape()[1];
+  const bool twice = own * 2 == width;
+  if (own != width && !twice)
+    return unsupported(view_, table,
+                       "a table by position with rows of " + std::to_string(own) + ", not " +
+                           std::to_string(width));
+  Source source{.table = true, .places = places, .twice = twice};
+  if (!places.empty()) {
+    const Shape* shape = view_.shape(places);
+    const auto count = shape == nullptr ? Result<int64_t>(0) : element_count(*shape);
+    if (!view_.by_length(places) || !count || (*count != view_.length() && *count != 1))
+      return unsupported(view_, places, "these are not the positions of a text");
+    if (*count == 1) source.places.clear();  // the first position: texts start at 0
+  }
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].value == table && values_[i].width == width &&
+        sources_[i].places == source.places)
+      return values_[i].name;
+  }
+  const std::string name = table + "/by_position";
+  const auto clashes = std::count_if(values_.begin(), values_.end(),
+                                     [&](const auto& v) { return v.value == table; });
+  values_.push_back({clashes == 0 ? name : name + "_" + std::to_string(clashes), table, width});
+  sources_.push_back(std::move(source));
+  return values_.back().name;
+}
+
+void Positions::add_nodes(Graph& graph, size_t i, const std::string& length) const {
+  const PositionValue& v = values_[i];
+  std::string at = v.value;
+  const auto op = [&](const char* type, std::vector<std::string> inputs, Attributes attributes) {
+    const std::string out = v.name + "/" + type;
+    graph.nodes.push_back({out, type, "", std::move(inputs), {out}, std::move(attributes), {}});
+    at = out;
+  };
+  const auto ints = [&](const char* what, const std::vector<int64_t>& values) {
+    const std::string name = v.name + "/" + what;
+    graph.initializers.emplace_back(
+        name, Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values));
+    return name;
+  };
+  if (sources_[i].table && !sources_[i].places.empty()) {
+    op("Gather", {at, sources_[i].places}, {{"axis", int64_t{0}}});
+  } else if (sources_[i].table) {
+    const std::string zero = ints("zero", {0});
+    op("Slice", {at, zero, length, zero}, {});
+  }
+  op("Cast", {at}, {{"to", static_cast<int64_t>(DType::f32)}});
+  if (sources_[i].twice) op("Concat", {at, at}, {{"axis", int64_t{-1}}});
+  const std::string shape = ints("shape", {-1, v.width});
+  graph.nodes.push_back({v.name, "Reshape", "", {at, shape}, {v.name}, {}, {}});
+  graph.outputs.push_back({v.name, DType::f32, std::vector<Dim>{"length", v.width}, {}});
 }
 
 Model Positions::model(const Model& original) const {
@@ -65,7 +127,14 @@ Model Positions::model(const Model& original) const {
   graph.opaque.clear();
   std::unordered_set<std::string> needed;
   std::vector<std::string> open;
-  for (const PositionValue& v : values_) open.push_back(v.value);
+  bool needs_length = false;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    open.push_back(values_[i].value);
+    if (!sources_[i].table) continue;
+    if (sources_[i].places.empty()) needs_length = true;
+    open.push_back(sources_[i].places);
+  }
+  if (needs_length) open.emplace_back(raised::kInputIds);
   while (!open.empty()) {
     const std::string value = std::move(open.back());
     open.pop_back();
@@ -75,20 +144,20 @@ Model Positions::model(const Model& original) const {
   }
   std::erase_if(graph.nodes, [&](const Node& node) {
     return std::none_of(node.outputs.begin(), node.outputs.end(),
-                        [&](const auto& out) { return needed.contains(out); });
+                        [&](const auto& out) { return !out.empty() && needed.contains(out); });
   });
   std::erase_if(graph.initializers,
                 [&](const Initializer& i) { return !needed.contains(i.name()); });
   std::erase_if(graph.inputs, [&](const ValueInfo& v) { return !needed.contains(v.name); });
-  for (const PositionValue& v : values_) {
-    const std::string cast = v.name + "/float";
-    const std::string shape = v.name + "/shape";
-    const auto f32 = static_cast<int64_t>(DType::f32);
-    graph.initializers.emplace_back(shape, Tensor::of<int64_t>({2}, {-1, v.width}));
-    graph.nodes.push_back({cast, "Cast", "", {v.value}, {cast}, {{"to", f32}}, {}});
-    graph.nodes.push_back({v.name, "Reshape", "", {cast, shape}, {v.name}, {}, {}});
-    graph.outputs.push_back({v.name, DType::f32, std::vector<Dim>{"length", v.width}, {}});
+  const std::string length = "/by_position/length";
+  if (needs_length) {
+    const std::string shape = "/by_position/shape";
+    const std::string one = "/by_position/one";
+    graph.initializers.emplace_back(one, Tensor::of<int64_t>({1}, {1}));
+    graph.nodes.push_back({shape, "Shape", "", {std::string(raised::kInputIds)}, {shape}, {}, {}});
+    graph.nodes.push_back({length, "Gather", "", {shape, one}, {length}, {}, {}});
   }
+  for (size_t i = 0; i < values_.size(); ++i) add_nodes(graph, i, length);
   return model;
 }
 

@@ -2,7 +2,12 @@
 //
 //   Add(Mul(x, cos), Mul(Concat(Neg(second half of x), first half of x), sin))
 //
-// halves by Split or by Slice, factors and terms in any order.
+// halves by Split or by Slice, factors and terms in any order; the same on halves,
+//
+//   Concat(first * cos - second * sin, second * cos + first * sin)
+//
+// with cos and sin half as wide; and RotaryEmbedding(x, positions, cos table, sin table) of
+// com.microsoft.
 
 #include "passes/raise_parts.h"
 
@@ -39,9 +44,60 @@ bool is_rotated_half(const View& view, const std::string& value, const std::stri
          half_of(view, concat->inputs[1], x) == 0;
 }
 
+// a * b, the second by length.
+struct Term {
+  std::string x, by_length;
+};
+std::optional<Term> term_of(const View& view, const std::string& value) {
+  const Node* mul = view.standard(view.skip(value), "Mul", 2);
+  if (mul == nullptr) return std::nullopt;
+  for (const auto& [x, other] : both_orders(*mul)) {
+    if (view.varies(x) && view.by_length(other)) return Term{view.skip(x), view.skip(other)};
+  }
+  return std::nullopt;
+}
+
+// What a Split or Slice takes a half of.
+std::string whole_of(const View& view, const std::string& half) {
+  const Node* node = view.standard(half, "Split");
+  if (node == nullptr) node = view.standard(half, "Slice", 3);
+  return node == nullptr ? std::string() : view.skip(node->inputs[0]);
+}
+
+std::optional<Rotation> match_on_halves(const View& view, const std::string& value) {
+  const Node* concat = view.standard(view.skip(value), "Concat", 2);
+  if (concat == nullptr || concat->inputs.size() != 2 ||
+      !is_last_axis(concat->int_or("axis", 0), view.shape(value)))
+    return std::nullopt;
+  const Node* low = view.standard(view.skip(concat->inputs[0]), "Sub", 2);
+  const Node* high = view.standard(view.skip(concat->inputs[1]), "Add", 2);
+  if (low == nullptr || high == nullptr) return std::nullopt;
+  const auto first_cos = term_of(view, low->inputs[0]);
+  const auto second_sin = term_of(view, low->inputs[1]);
+  if (!first_cos || !second_sin) return std::nullopt;
+  const std::string x = whole_of(view, first_cos->x);
+  if (x.empty() || half_of(view, first_cos->x, x) != 0 || half_of(view, second_sin->x, x) != 1)
+    return std::nullopt;
+  for (const auto& [a, b] : both_orders(*high)) {
+    const auto second_cos = term_of(view, a);
+    const auto first_sin = term_of(view, b);
+    if (second_cos && first_sin && second_cos->x == second_sin->x && first_sin->x == first_cos->x &&
+        second_cos->by_length == first_cos->by_length &&
+        first_sin->by_length == second_sin->by_length)
+      return Rotation{x, first_cos->by_length, second_sin->by_length, false, {}};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Rotation> match_rotation(const View& view, const std::string& value) {
+  const Node* whole = view.contrib(view.skip(value), "RotaryEmbedding", 4);
+  if (whole != nullptr && whole->int_or("interleaved", 0) == 0 &&
+      whole->int_or("rotary_embedding_dim", 0) == 0)
+    return Rotation{view.skip(whole->inputs[0]), whole->inputs[2], whole->inputs[3], true,
+                    whole->inputs[1]};
+  if (auto halves = match_on_halves(view, value)) return halves;
   const Node* add = view.standard(view.skip(value), "Add", 2);
   if (add == nullptr) return std::nullopt;
   for (const auto& [plain, turned] : both_orders(*add)) {
@@ -53,7 +109,7 @@ std::optional<Rotation> match_rotation(const View& view, const std::string& valu
         const std::string base = view.skip(x);
         if (view.by_length(cos) && view.by_length(sin) && view.varies(base) &&
             is_rotated_half(view, rotated, base))
-          return Rotation{base, cos, sin};
+          return Rotation{base, cos, sin, false, {}};
       }
     }
   }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/half.h"
 #include "graph/constants.h"
@@ -55,6 +57,11 @@ Result<Dependencies> dependencies(const Graph& graph) {
       bits = kLength;
     if (shape_follows_data(node) && (bits & ~unsigned{kLength}) != 0) bits |= kDataShape;
     for (const auto& out : node.outputs) all[out] = static_cast<uint8_t>(bits);
+    // The second output of this op, an index of its mask, is made of nothing else.
+    if (node.op_type == "EmbedLayerNormalization" && node.outputs.size() > 1) {
+      const bool masked = node.inputs.size() > 7 && all.contains(node.inputs[7]);
+      all[node.outputs[1]] = masked ? all[node.inputs[7]] : uint8_t{kLength};
+    }
   }
   return all;
 }
@@ -62,6 +69,7 @@ Result<Dependencies> dependencies(const Graph& graph) {
 Result<View> View::make(const Model& model, const Probe& probe, const std::string& output) {
   View view(model, probe);
   OCTAVO_TRY(view.dependencies_, dependencies(model.graph));
+  view.find_twins();
   const Shape* shape = view.shape(output);
   if (shape == nullptr)
     return Error{Code::invalid_input, "the probe has not seen the output \"" + output + "\""};
@@ -72,6 +80,18 @@ Result<View> View::make(const Model& model, const Probe& probe, const std::strin
   view.length_ = (*shape)[1];
   view.tokens_ = (*shape)[0] * (*shape)[1];
   return view;
+}
+
+void View::find_twins() {
+  std::map<std::pair<std::vector<std::string>, int64_t>, std::string> first;
+  for (const Node& node : graph_->nodes) {
+    if (node.op_type != "DequantizeLinear" || !node.domain.empty() || node.outputs.empty() ||
+        node.has("block_size") || node.has("output_dtype"))
+      continue;
+    const auto [at, is_new] =
+        first.try_emplace({node.inputs, node.int_or("axis", 1)}, node.outputs[0]);
+    if (!is_new) twins_[node.outputs[0]] = at->second;
+  }
 }
 
 const Node* View::producer(const std::string& value) const {
@@ -212,6 +232,7 @@ std::optional<std::vector<int64_t>> View::integers(const std::string& value) con
 std::string View::skip(const std::string& value) const {
   std::string at = value;
   while (true) {
+    if (const auto twin = twins_.find(at); twin != twins_.end()) at = twin->second;
     const Node* node = producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty() || node->inputs[0].empty())
       return at;

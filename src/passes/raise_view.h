@@ -91,12 +91,15 @@ class View {
   View(const Model& model, const Probe& probe)
       : graph_(&model.graph), probe_(&probe), opset_(model.opset()), index_(model.graph) {}
   bool is_float_cast(const Node& node) const;
+  void find_twins();
 
   const Graph* graph_;
   const Probe* probe_;
   int64_t opset_;
   GraphIndex index_;
   Dependencies dependencies_;
+  // ONNX Runtime gives each reader a DequantizeLinear of its own: output -> that of the first.
+  std::unordered_map<std::string, std::string> twins_;
   int64_t tokens_ = 0;
   int64_t length_ = 0;
 };

@@ -15,6 +15,10 @@ target_link_libraries(oracle_run_model PRIVATE octavo::formats octavo::runtime)
 add_executable(oracle_encode_texts ${CMAKE_CURRENT_LIST_DIR}/encode_texts.cc)
 target_compile_options(oracle_encode_texts PRIVATE ${OCTAVO_WARNINGS})
 target_link_libraries(oracle_encode_texts PRIVATE octavo::text)
+add_executable(oracle_raise_model ${CMAKE_CURRENT_LIST_DIR}/raise_model.cc)
+target_compile_options(oracle_raise_model PRIVATE ${OCTAVO_WARNINGS})
+target_include_directories(oracle_raise_model PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+target_link_libraries(oracle_raise_model PRIVATE octavo::embed GTest::gtest)
 
 set(pythons "OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
 file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
@@ -24,5 +28,5 @@ foreach(file IN LISTS oracles)
   add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT 900
-    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ENCODE_TEXTS=$<TARGET_FILE:oracle_encode_texts>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_CONFORMANCE=$<TARGET_FILE:conformance_node>;${pythons}")
+    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ENCODE_TEXTS=$<TARGET_FILE:oracle_encode_texts>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_RAISE_MODEL=$<TARGET_FILE:oracle_raise_model>;OCTAVO_CONFORMANCE=$<TARGET_FILE:conformance_node>;${pythons}")
 endforeach()

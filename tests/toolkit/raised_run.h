@@ -155,24 +155,53 @@ class RaisedRun {
     const Tensor* factor = constant(node, 5);
     const bool transposed = node.int_or("transposed", 0) != 0;
     const bool int8 = node.string_or("kind", "") == raised::kInt8;
+    const bool nbits = node.string_or("kind", "") == raised::kNBits;
     const size_t k = x.width;
-    const auto n = static_cast<size_t>(weight->size()) / k;
-    EXPECT_EQ(static_cast<size_t>(weight->dim(transposed ? 1 : 0)), k);
+    const auto n =
+        nbits ? static_cast<size_t>(node.int_or("N", 0)) : static_cast<size_t>(weight->size()) / k;
+    EXPECT_EQ(static_cast<size_t>(nbits ? node.int_or("K", 0) : weight->dim(transposed ? 1 : 0)),
+              k);
+    std::vector<double> w(k * n);  // [k][n]
+    for (size_t i = 0; i < k; ++i) {
+      for (size_t j = 0; j < n; ++j) {
+        double v = nbits ? block_weight(node, *weight, *scale, zero, i, j)
+                         : at(*weight, transposed ? j * k + i : i * n + j);
+        if (int8) v = (v - spread(zero, j, 0)) * spread(scale, j, 1);
+        w[i * n + j] = v * (factor == nullptr ? 1 : at(*factor, i));
+      }
+    }
     Rows y{x.rows, n, std::vector<double>(x.rows * n)};
     for (size_t t = 0; t < x.rows; ++t) {
-      std::vector<double> in(x.row(t), x.row(t) + k);
-      for (size_t i = 0; i < k; ++i) in[i] *= factor == nullptr ? 1 : at(*factor, i);
-      for (size_t j = 0; j < n; ++j) {
-        double sum = 0;
-        for (size_t i = 0; i < k; ++i) {
-          double w = at(*weight, transposed ? j * k + i : i * n + j);
-          if (int8) w = (w - spread(zero, j, 0)) * spread(scale, j, 1);
-          sum += in[i] * w;
-        }
-        y.row(t)[j] = sum + (bias == nullptr ? 0 : at(*bias, j));
+      double* out = y.row(t);
+      for (size_t j = 0; j < n; ++j) out[j] = bias == nullptr ? 0 : at(*bias, j);
+      for (size_t i = 0; i < k; ++i) {
+        const double v = x.row(t)[i];
+        for (size_t j = 0; j < n; ++j) out[j] += v * w[i * n + j];
       }
     }
     return y;
+  }
+
+  // Weight [i][j] of MatMulNBits: B [N, blocks, block_size * bits / 8], the first number of a byte
+  // in its low bits.
+  static double block_weight(const Node& node, const Tensor& b, const Tensor& scale,
+                             const Tensor* zero, size_t i, size_t j) {
+    const auto bits = static_cast<size_t>(node.int_or("bits", 0));
+    const auto size = static_cast<size_t>(node.int_or("block_size", 0));
+    const auto blocks = static_cast<size_t>(b.dim(1));
+    const auto packed = [bits](const Tensor& t, size_t row, size_t index) {
+      const uint8_t byte = t.data<uint8_t>()[row + index * bits / 8];
+      return static_cast<double>(bits == 8 ? byte : byte >> (index % 2 * 4) & 15);
+    };
+    const size_t block = i / size;
+    const size_t bytes = size * bits / 8;
+    const double q = packed(b, (j * blocks + block) * bytes, i % size);
+    const size_t zero_row =
+        zero == nullptr ? 0
+                        : j * (static_cast<size_t>(zero->size()) / static_cast<size_t>(b.dim(0)));
+    const double offset =
+        zero == nullptr ? static_cast<double>(1 << (bits - 1)) : packed(*zero, zero_row, block);
+    return (q - offset) * at(scale, j * blocks + block);
   }
 
   Rows attention(const Node& node) const {
