@@ -2,7 +2,7 @@
 // channels (or keys) two loads and one broadcast per row, vpmaddwd + vpaddd. Exact by the limits of
 // kernels/attention.h.
 
-inline __m256i repeat_pair(const int16_t* p) {
+inline __m256i repeat_query_pair(const int16_t* p) {
   int32_t pair;
   __builtin_memcpy(&pair, p, 4);
   return _mm256_set1_epi32(pair);
@@ -20,7 +20,7 @@ inline void dot_pairs(size_t pairs, const int16_t* a, size_t lda, const int16_t*
     const __m256i column1 = load_words(b + 16);
 #pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
-      const __m256i row = repeat_pair(a + static_cast<size_t>(i) * lda);
+      const __m256i row = repeat_query_pair(a + static_cast<size_t>(i) * lda);
       multiply_add(acc[i][0], row, column0);
       multiply_add(acc[i][1], row, column1);
     }
