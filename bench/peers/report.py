@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""What run.py measured, as Markdown between two marks of a page, and as a picture beside it.
+
+    report.py PAGE.md RESULT.json...
+
+A mark that the page lacks is added at its end; text outside the marks stays as it is. Needs nothing.
+"""
+import json
+import pathlib
+import statistics
+import sys
+
+import plot
+
+NAMES = {"octavo": "Octavo", "onnxruntime": "onnxruntime", "openvino": "OpenVINO", "llama_cpp": "llama.cpp", "torch": "PyTorch"}
+TITLES = {"qwen3": "Qwen3-0.6B's shape, random weights", "smollm2": "SmolLM2-135M", "minilm": "all-MiniLM-L6-v2"}
+
+
+def label(engine):
+    return f"{NAMES[engine['engine']]} {engine['variant']}"
+
+
+def rounds_of(engine, workload):
+    """-> (each round's median seconds, arrangement) of the fastest arrangement, or None."""
+    runs = engine["runs"].get(workload, {})
+    each = {a: [statistics.median(times) for times in rounds] for a, rounds in runs.items()}
+    best = min(each, key=lambda a: statistics.median(each[a]), default=None)
+    return (each[best], best) if best else None
+
+
+def rate(engine, workload, tokens):
+    found = rounds_of(engine, workload)
+    return tokens / statistics.median(found[0]) if found else None
+
+
+def spread(seconds):
+    """Half the range over the rounds, as a share of the median."""
+    return (max(seconds) - min(seconds)) / 2 / statistics.median(seconds)
+
+
+def best_peer(result, workload):
+    rates = [(rate(e, workload, result["tokens"][workload]), e) for e in result["engines"] if e["engine"] != "octavo"]
+    return max(((r, label(e)) for r, e in rates if r), default=None)
+
+
+def workloads_of(result):
+    return [w for w in result["tokens"] if w != "check"]
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def cell(result, engine, workload):
+    if found := rounds_of(engine, workload):
+        tokens = result["tokens"][workload]
+        many = f" +-{100 * spread(found[0]):.0f}%" if len(found[0]) > 1 else ""
+        return f"{tokens / statistics.median(found[0]):,.0f}{many}"
+    return engine["skipped"].get(workload, "-")
+
+
+def speed_table(result):
+    works = workloads_of(result)
+    rows = [[label(e)] + [cell(result, e, w) for w in works] for e in result["engines"] if "error" not in e]
+    ratios = ["**Octavo / best peer**"]
+    ours = [e for e in result["engines"] if e["engine"] == "octavo" and e["variant"] == "INT8"]
+    for work in works:
+        peer = best_peer(result, work)
+        own = rate(ours[0], work, result["tokens"][work]) if ours else None
+        ratios.append(f"**{own / peer[0]:.2f}x**" if own and peer else "-")
+    return table(["tokens/s", *works], rows + ([ratios] if ours else []))
+
+
+def memory_table(result):
+    def megabytes(engine, key, work):
+        return f"{engine[key][work] / 1e6:,.0f}" if work in engine[key] else "-"
+
+    def seconds(values):
+        return f"{statistics.median(values):.2f}" if values else "-"
+
+    singles = [w for w in workloads_of(result) if w.startswith("1 x")]
+    short = "1 x 512" if "1 x 512" in singles else singles[-1]
+    rows = []
+    for engine in result["engines"]:
+        if "error" in engine:
+            continue
+        last = max(engine["peak"].values(), default=0)
+        cosine = engine.get("cosine")
+        rows.append([label(engine), seconds(engine["load_s"]), seconds(engine["first_s"]),
+                     megabytes(engine, "peak", "loaded"), megabytes(engine, "peak", short), f"{last / 1e6:,.0f}",
+                     f"{cosine[0]:.5f}" if cosine else "-"])
+    return table(["", "load, s", "start to first vector, s", "peak MB, loaded", f"after {short}", "after all",
+                  "cosine to FP32, lowest"], rows)
+
+
+def arrangement_lines(result):
+    lines = []
+    for work in (w for w, texts in result["texts"].items() if texts > 1 and w != "check"):
+        chosen = [f"{label(e)}: {found[1]}" for e in result["engines"]
+                  if e["engine"] != "octavo" and (found := rounds_of(e, work))]
+        lines.append(f"Fastest arrangement for {work}: " + "; ".join(chosen) + ".")
+    return "\n".join(lines)
+
+
+def facts(result):
+    m = result["machine"]
+    versions = {}
+    for engine in result["engines"]:
+        versions |= engine["versions"]
+    errors = [f"{label(e)} did not run: {e['error']}" for e in result["engines"] if "error" in e]
+    kept = " Everything that can be is kept to AVX2." if result["isa"] == "avx2" else ""
+    work = "from strings to normalised vectors, tokenization included" if result["input"] == "texts" else "from token ids to pooled vectors"
+    mixed = (f" Mixed: {result['texts']['mixed']} texts of {result['mixed'][0]} to {result['mixed'][1]} tokens."
+             if "mixed" in result["texts"] else "")
+    return "\n".join([
+        f"{m['cpu']}, {m['cpus']} CPUs ({', '.join(m['isa'])}), {m['memory_gb']} GB; {result['threads']} threads, "
+        f"{result['rounds']} rounds, load {m['load_before']} before the run; {work}.{kept}{mixed}",
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".", *errors])
+
+
+def key_of(result):
+    return "-".join(p for p in (result["model"], "texts" if result["input"] == "texts" else "", result["isa"]) if p)
+
+
+def tables(result, picture=None):
+    key = key_of(result)
+    title = TITLES.get(result["model"], result["model"]) + (", texts in" if result["input"] == "texts" else "") + (
+        ", AVX2 only" if result["isa"] else "")
+    parts = [f"## {title}", facts(result)]
+    if picture:
+        parts.append(f"![tokens a second by length]({picture})")
+    parts += [p for p in (speed_table(result), arrangement_lines(result), memory_table(result)) if p]
+    return f"<!-- {key} begin: made by bench/peers/run.py -->\n" + "\n\n".join(parts) + f"\n<!-- {key} end -->\n"
+
+
+def update(page, result):
+    key = key_of(result)
+    picture = page.with_name(f"{page.stem}-{key}.svg")
+    picture.write_text(plot.chart(result))
+    block = tables(result, picture.name)
+    text = page.read_text() if page.exists() else "# Performance\n"
+    begin, end = text.find(f"<!-- {key} begin"), text.find(f"<!-- {key} end -->")
+    if begin >= 0 and end > begin:
+        text = text[:begin] + block.rstrip("\n") + text[end + len(f"<!-- {key} end -->"):]
+    else:
+        text = text.rstrip("\n") + "\n\n" + block
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        update(pathlib.Path(sys.argv[1]), json.loads(pathlib.Path(name).read_text()))
