@@ -137,8 +137,7 @@ class Maker {
         if (!output.empty()) run.watch.push_back(output);
     run.tap = [&](const std::string& name, const Tensor& tensor) -> Status {
       probe.shapes[name] = tensor.shape();
-      if (tensor.size() > kProbeElements || !kept.contains(name))
-        return Done{};
+      if (tensor.size() > kProbeElements || !kept.contains(name)) return Done{};
       OCTAVO_TRY(probe.values[name], tensor.clone());
       return Done{};
     };

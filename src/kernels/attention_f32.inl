@@ -61,7 +61,7 @@ void tile_block(const CallF32& c, size_t row, size_t rows, size_t block, const R
   const size_t vectors = (last_seen.high + kLanes - 1) / kLanes;
   const size_t padded = padded_channels(c.d);
   gemm_panels<float>(rows, 0, last_seen.high, c.d, c.q + row * c.ldq, c.ldq,
-           c.keys->keys + block * c.keys->key_stride, nullptr, states.scores, kBlockKeys);
+                     c.keys->keys + block * c.keys->key_stride, nullptr, states.scores, kBlockKeys);
   TileBlock t;
   begin_tile(t);
   for (size_t r = 0; r < rows; ++r) {

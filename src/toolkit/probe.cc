@@ -54,7 +54,7 @@ Result<std::vector<std::vector<int64_t>>> tokenize(const Tokenizer& tokenizer,
 }
 
 // The reference model's own tokenizer, if it has one: it must cut the texts in the same way.
-Status check_tokenizer_beside(const fs::path& onnx_file, const Probe& probe) {
+Status check_tokenizer_beside(const fs::path& onnx_file, const TextProbe& probe) {
   const fs::path json = onnx_file.parent_path() / "tokenizer.json";
   std::error_code ignored;
   if (!fs::exists(json, ignored) ||
@@ -70,7 +70,7 @@ Status check_tokenizer_beside(const fs::path& onnx_file, const Probe& probe) {
   return check_same_ids(probe.reference.ids, theirs, probe.tokenizer);
 }
 
-Status fill_from_model(Probe& probe, const VerifyOptions& options, const Progress& progress) {
+Status fill_from_model(TextProbe& probe, const VerifyOptions& options, const Progress& progress) {
   Reference& reference = probe.reference;
   reference.name = options.against.string();
   reference.texts = options.texts.empty() ? default_probe_texts() : options.texts;
@@ -87,7 +87,7 @@ Status fill_from_model(Probe& probe, const VerifyOptions& options, const Progres
   return Done{};
 }
 
-Status fill_from_file(Probe& probe, const VerifyOptions& options) {
+Status fill_from_file(TextProbe& probe, const VerifyOptions& options) {
   OCTAVO_TRY(probe.reference, read_reference(options.reference, probe.settings.pooling));
   if (!options.texts.empty() && options.texts != probe.reference.texts)
     return Error{Code::invalid_input,
@@ -101,19 +101,19 @@ Status fill_from_file(Probe& probe, const VerifyOptions& options) {
 
 }  // namespace
 
-Result<Probe> make_probe(const fs::path& folder, const VerifyOptions& options,
-                         const Progress& progress) {
+Result<TextProbe> make_probe(const fs::path& folder, const VerifyOptions& options,
+                             const Progress& progress) {
   if (options.against.empty() == options.reference.empty())
     return Error{Code::invalid_input,
                  "needs one reference to compare with: an FP32 ONNX model (--against) or a file of "
                  "tools/dump_reference.py (--reference)"};
   OCTAVO_TRY(auto settings, read_model_dir(folder));
   OCTAVO_TRY(auto tokenizer, Tokenizer::open(settings.tokenizer_file));
-  Probe probe{std::move(tokenizer),
-              std::move(settings),
-              {},
-              std::make_shared<ThreadPool>(options.threads),
-              {}};
+  TextProbe probe{std::move(tokenizer),
+                  std::move(settings),
+                  {},
+                  std::make_shared<ThreadPool>(options.threads),
+                  {}};
   probe.notes = probe.settings.warnings;
   if (options.reference.empty()) {
     OCTAVO_CHECK(fill_from_model(probe, options, progress));
@@ -123,11 +123,12 @@ Result<Probe> make_probe(const fs::path& folder, const VerifyOptions& options,
   return probe;
 }
 
-Result<VerifyReport> compare_with(const Probe& probe, const fs::path& onnx_file,
+Result<VerifyReport> compare_with(const TextProbe& probe, const fs::path& onnx_file,
                                   std::optional<double> min_cos, const std::string& stage,
                                   const Progress& progress) {
   const Reference& reference = probe.reference;
-  OCTAVO_TRY(const auto encoder, Encoder::open(onnx_file, probe.settings.pooling, {.pool = probe.pool}));
+  OCTAVO_TRY(const auto encoder,
+             Encoder::open(onnx_file, probe.settings.pooling, {.pool = probe.pool}));
   if (encoder.width() != reference.width)
     return Error{Code::invalid_input, onnx_file.string() + ": embeddings have " +
                                           std::to_string(encoder.width()) + " numbers, those of " +

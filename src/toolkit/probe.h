@@ -16,7 +16,7 @@
 
 namespace octavo {
 
-struct Probe {
+struct TextProbe {
   Tokenizer tokenizer;
   ModelDir settings;
   Reference reference;
@@ -26,11 +26,11 @@ struct Probe {
 
 // folder: tokenizer.json and the files that say how to pool. Of the options, texts, against,
 // reference and threads count. Errors: the reference's token ids differ from this tokenizer's.
-Result<Probe> make_probe(const std::filesystem::path& folder, const VerifyOptions& options,
-                         const Progress& progress);
+Result<TextProbe> make_probe(const std::filesystem::path& folder, const VerifyOptions& options,
+                             const Progress& progress);
 
 // stage names the model in progress and errors.
-Result<VerifyReport> compare_with(const Probe& probe, const std::filesystem::path& onnx_file,
+Result<VerifyReport> compare_with(const TextProbe& probe, const std::filesystem::path& onnx_file,
                                   std::optional<double> min_cos, const std::string& stage,
                                   const Progress& progress);
 

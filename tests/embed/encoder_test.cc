@@ -22,7 +22,8 @@ using test::TinyOptions;
 using Ids = std::vector<std::vector<int64_t>>;
 
 Encoder make(Model model, Pooling pooling = Pooling::mean, int threads = 1) {
-  auto encoder = Encoder::create(std::move(model), pooling, {.pool = std::make_shared<ThreadPool>(threads)});
+  auto encoder =
+      Encoder::create(std::move(model), pooling, {.pool = std::make_shared<ThreadPool>(threads)});
   if (!encoder) throw std::runtime_error(encoder.error().message);
   return *std::move(encoder);
 }

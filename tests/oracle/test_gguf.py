@@ -111,4 +111,5 @@ def test_a_real_model(smollm2):
         shape = tuple(int(d) for d in reversed(tensor.shape))
         assert tensors[tensor.name] == (crc(values), shape, tensor.tensor_type.name), tensor.name
     # One tensor at a time: the embedding is 108 MiB as float32, the file 94 MiB, all of it 513 MiB.
-    assert peak < 170 * 1024
+    # (A sanitizer keeps what was freed.)
+    assert peak < 170 * 1024 or "OCTAVO_SANITIZED" in os.environ

@@ -65,7 +65,12 @@ struct Engine {
       engine.embedder = std::make_unique<octavo::Embedder>(std::move(embedder));
     } else {
       const auto pool = std::make_shared<octavo::ThreadPool>(threads);
-      OCTAVO_TRY(octavo::Encoder encoder, octavo::Encoder::open(dir.model_file, dir.pooling, pool));
+      octavo::EncoderOptions options;
+      options.pool = pool;
+      options.exact_onnx = false;
+      options.positions = dir.positions;
+      OCTAVO_TRY(octavo::Encoder encoder,
+                 octavo::Encoder::open(dir.model_file, dir.pooling, options));
       engine.encoder = std::make_unique<octavo::Encoder>(std::move(encoder));
     }
     return engine;

@@ -2,12 +2,17 @@
 // of keys.
 
 #include <algorithm>
+#include <array>
 
 #include "runtime/fused/forward.h"
 
 namespace octavo::fused {
 
 namespace {
+
+// One row of 1,024 channels, the widest head (weights.cc), takes 61 KiB of it.
+constexpr size_t kScratch = size_t{96} << 10;
+static_assert(kernels::attention_scratch(1, 1024) <= kScratch);
 
 size_t even(size_t d) { return (d + 1) / 2 * 2; }
 
@@ -100,9 +105,16 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
   const size_t group = head / (spec.heads / spec.kv_heads);
   const size_t at = text.block * spec.kv_heads + group;
   const size_t ldo = spec.heads * d;
-  static thread_local Buffer scratch;
-  // At most half a megabyte: a machine that cannot give that cannot run anything.
-  if (!scratch.reserve(kernels::attention_scratch(rows, d))) std::abort();
+  // On the stack, since every thread needs its own: 64 rows of 128 channels fit, wider heads go in
+  // groups of fewer rows, which changes no bit.
+  alignas(64) std::array<std::byte, kScratch> scratch;
+  size_t fit = rows;
+  while (fit > 1 && kernels::attention_scratch(fit, d) > kScratch) --fit;
+  if (fit < rows) {
+    for (size_t i = 0; i < rows; i += fit)
+      attend(l, head, slot + i, std::min(fit, rows - i), first + i, text, out + i * ldo);
+    return;
+  }
   if (fixed_point(l)) {
     const size_t step = spec.heads * even(d);
     const kernels::Keys keys{text.length,
@@ -116,7 +128,7 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
                              spec.kv_heads * kernels::kBlockKeys};
     t_.attention_s16(rows, d, s_.q.as<int16_t>() + slot * step + head * even(d), step,
                      s_.q_scale.as<float>() + head * slots_ + slot, spec.scale, first, spec.causal,
-                     spec.window, keys, out + head * d, ldo, scratch.as<std::byte>());
+                     spec.window, keys, out + head * d, ldo, scratch.data());
     return;
   }
   const kernels::KeysF32 keys{text.length, s_.keys.as<float>() + at * kernels::packed_key_f32(d),
@@ -124,7 +136,7 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
                               s_.values.as<float>() + text.row * spec.kv_heads * d + group * d,
                               spec.kv_heads * d};
   t_.attention_f32(rows, d, s_.q.as<float>() + slot * ldo + head * d, ldo, spec.scale, first,
-                   spec.causal, spec.window, keys, out + head * d, ldo, scratch.as<std::byte>());
+                   spec.causal, spec.window, keys, out + head * d, ldo, scratch.data());
 }
 
 }  // namespace octavo::fused
