@@ -52,5 +52,6 @@ std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 void add_quantize(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smooth(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
 
 }  // namespace octavo::cli

@@ -37,6 +37,7 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_verify(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);
+  octavo::cli::add_bench(app, context);
 }
 
 // One argument as a shell would need it.

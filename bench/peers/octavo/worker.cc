@@ -64,9 +64,8 @@ struct Engine {
       OCTAVO_TRY(octavo::Embedder embedder, octavo::Embedder::open(folder, {.threads = threads}));
       engine.embedder = std::make_unique<octavo::Embedder>(std::move(embedder));
     } else {
-      const auto pool = std::make_shared<octavo::ThreadPool>(threads);
       octavo::EncoderOptions options;
-      options.pool = pool;
+      options.pool = std::make_shared<octavo::ThreadPool>(threads);
       options.exact_onnx = false;
       options.positions = dir.positions;
       OCTAVO_TRY(octavo::Encoder encoder,

@@ -1,0 +1,76 @@
+#include "toolkit/linear_work.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "graph/inline.h"
+
+namespace octavo {
+
+namespace {
+
+constexpr std::array<std::string_view, 8> kProducts = {
+    "MatMul",      "Gemm",      "MatMulInteger",         "QLinearMatMul",
+    "FusedMatMul", "FusedGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"};
+constexpr std::array<std::string_view, 5> kPassThrough = {"DequantizeLinear", "Cast", "Transpose",
+                                                          "Reshape", "Identity"};
+
+template <size_t n>
+bool contains(const std::array<std::string_view, n>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const Initializer* constant_behind(const Graph& graph, const GraphIndex& index,
+                                   std::string_view value) {
+  // A chain longer than this is no way to store a weight.
+  for (int step = 0; step < 8; ++step) {
+    if (const size_t i = index.initializer(value); i != GraphIndex::kNone)
+      return &graph.initializers[i];
+    const size_t maker = index.producer(value);
+    if (maker == GraphIndex::kNone) return nullptr;
+    const Node& node = graph.nodes[maker];
+    if (!contains(kPassThrough, node.op_type) || node.inputs.empty()) return nullptr;
+    value = node.inputs[0];
+  }
+  return nullptr;
+}
+
+void add(LinearWork& work, bool int8, uint64_t macs, uint64_t bytes) {
+  (int8 ? work.int8_macs : work.float_macs) += macs;
+  work.weight_bytes += bytes;
+}
+
+}  // namespace
+
+Result<LinearWork> linear_work(const Model& model) {
+  Model flat = model;
+  OCTAVO_CHECK(inline_functions(flat));
+  const Graph& graph = flat.graph;
+  const GraphIndex index(graph);
+  LinearWork work;
+  for (const Node& node : graph.nodes) {
+    if (node.op_type == "MatMulNBits") {
+      const auto k = static_cast<uint64_t>(std::max<int64_t>(node.int_or("K", 0), 0));
+      const auto n = static_cast<uint64_t>(std::max<int64_t>(node.int_or("N", 0), 0));
+      const auto bits = static_cast<uint64_t>(std::max<int64_t>(node.int_or("bits", 4), 0));
+      // Its scales change along K: no product of integers.
+      add(work, false, k * n, k * n * bits / 8);
+      continue;
+    }
+    if (!contains(kProducts, node.op_type)) continue;
+    // A is the first input everywhere, B the second or, with scales between them, the fourth.
+    const size_t b = node.op_type == "QLinearMatMul" ? 3 : 1;
+    if (node.inputs.size() <= b) continue;
+    const Initializer* weight = constant_behind(graph, index, node.inputs[b]);
+    if (weight == nullptr || weight->shape().size() != 2) continue;
+    const auto elements = element_count(weight->shape());
+    const auto bytes = byte_count(weight->dtype(), weight->shape());
+    if (!elements || !bytes) continue;
+    const bool int8 = weight->dtype() == DType::i8 || weight->dtype() == DType::u8;
+    add(work, int8, static_cast<uint64_t>(*elements), *bytes);
+  }
+  return work;
+}
+
+}  // namespace octavo
