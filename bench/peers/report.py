@@ -113,10 +113,12 @@ def facts(result):
     work = "from strings to normalised vectors, tokenization included" if result["input"] == "texts" else "from token ids to pooled vectors"
     mixed = (f" Mixed: {result['texts']['mixed']} texts of {result['mixed'][0]} to {result['mixed'][1]} tokens."
              if "mixed" in result["texts"] else "")
+    firsts = [f"{label(e)}'s very first start took {e['first_start']['load_s']:.1f} s and {e['first_start']['peak'] / 1e6:,.0f} MB "
+              "to pack the weights; the table has the later ones." for e in result["engines"] if "first_start" in e]
     return "\n".join([
         f"{m['cpu']}, {m['cpus']} CPUs ({', '.join(m['isa'])}), {m['memory_gb']} GB; {result['threads']} threads, "
         f"{result['rounds']} rounds, load {m['load_before']} before the run; {work}.{kept}{mixed}",
-        "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".", *errors])
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".", *firsts, *errors])
 
 
 def key_of(result):
