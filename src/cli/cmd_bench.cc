@@ -90,7 +90,8 @@ void print_profile(const BenchReport& r, size_t tokens) {
   for (const auto& [name, sum] : by_step(r)) row(steps, name, sum);
   std::printf("%s\n", steps.str().c_str());
   Table layers({"layer", "ms", "share", "GMAC/s"});
-  for (const auto& [layer, sum] : by_layer(r)) row(layers, layer < r.layers ? std::to_string(layer) : "outside", sum);
+  for (const auto& [layer, sum] : by_layer(r))
+    row(layers, layer < r.layers ? std::to_string(layer) : "outside", sum);
   std::printf("%s", layers.str().c_str());
 }
 
