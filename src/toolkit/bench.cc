@@ -23,6 +23,7 @@ using Texts = std::vector<std::vector<int64_t>>;
 
 constexpr size_t kMostRuns = 10'000;
 constexpr int kProfileRuns = 5;
+constexpr double kMicroseconds = 1e6;        // a second
 constexpr int64_t kUnknownVocabulary = 100;  // every table has that many rows
 
 double seconds_since(Clock::time_point start) {
@@ -181,7 +182,6 @@ Result<BenchReport> bench_model(const std::filesystem::path& folder, const Bench
 }
 
 std::string chrome_trace(const BenchReport& report) {
-  constexpr double kMicroseconds = 1e6;
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
   for (const fused::StepTime& step : report.steps)
     events.push_back({{"name", step.step},

@@ -19,6 +19,7 @@ constexpr int kTries = 8;  // the best of so many: anything else was somebody's 
 // Beyond every last-level cache of ordinary servers but the largest.
 constexpr size_t kBytes = size_t{512} << 20;
 constexpr double kGiga = 1e9;
+constexpr double kPeakSeconds = 0.1;
 constexpr size_t kWord = sizeof(uint64_t);
 constexpr size_t kBlockWords = (size_t{1} << 20) / kWord;
 
@@ -29,10 +30,9 @@ double seconds_since(Clock::time_point start) {
 // The sum over threads that measure side by side.
 double all_threads(ThreadPool& pool, const std::string& isa,
                    double (*measure)(std::string_view isa, double seconds)) {
-  constexpr double kSeconds = 0.1;
   std::atomic<double> total{0};
   pool.parallel_for(static_cast<size_t>(pool.threads()), 1, [&](size_t begin, size_t end) {
-    for (size_t part = begin; part < end; ++part) total += measure(isa, kSeconds);
+    for (size_t part = begin; part < end; ++part) total += measure(isa, kPeakSeconds);
   });
   return total.load() * kGiga;
 }
