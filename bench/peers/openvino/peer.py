@@ -1,6 +1,7 @@
 """OpenVINO's CPU plugin over NNCF's INT8 weights (symmetric, one scale an output channel). Activations become INT8 in the
 kernels, in groups of 32 numbers of a row (the default) or of 1024 (the fastest); the rest in bf16 where the CPU has it, or
-in f32."""
+in f32. Attention spelled as OpenVINO's own op makes no difference: without a key/value cache the plugin takes it apart and
+compiles the same code as of the plain nodes."""
 import common
 import numpy as np
 import openvino
