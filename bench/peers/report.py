@@ -16,6 +16,24 @@ NAMES = {"octavo": "Octavo", "onnxruntime": "onnxruntime", "openvino": "OpenVINO
 TITLES = {"qwen3": "Qwen3-0.6B's shape, random weights", "smollm2": "SmolLM2-135M", "minilm": "all-MiniLM-L6-v2"}
 
 
+# How many times as fast as whom Octavo's INT8 is meant to be, on a CPU with AVX-512 VNNI.
+GOALS = {
+    ("qwen3", "best peer"): {"1 x 8": 1.5, "1 x 32": 1.3, "1 x 128": 1.3, "1 x 512": 1.5, "1 x 2048": 1.8, "1 x 8192": 2.0,
+                             "32 x 128": 1.4, "mixed": 1.5},
+    ("qwen3", "onnxruntime INT8"): {"1 x 8": 1.9, "1 x 128": 1.6, "1 x 512": 2.2, "1 x 2048": 3.0, "mixed": 2.2},
+    ("qwen3", "llama.cpp Q8_0"): {"1 x 128": 6.0},
+    ("smollm2", "best peer"): {"1 x 8": 1.0, "1 x 32": 1.0, "1 x 128": 1.0, "32 x 128": 1.0, "mixed": 1.5},
+    ("minilm", "best peer"): {"1 x 8": 1.0, "1 x 32": 1.0, "1 x 128": 1.0, "32 x 128": 1.0, "mixed": 1.5},
+}
+HEAD = """# Performance
+
+Octavo beside other engines: same token ids, same threads, taking turns in one run. How it is measured, and how to repeat it:
+[bench/peers](../bench/peers/README.md). Cells are tokens a second, the median over the rounds; +- is half the range of the rounds.
+Of several ways to hand an engine a batch the fastest counts. "Octavo / best peer" compares with the fastest of all others at that
+workload.
+"""
+
+
 def label(engine):
     return f"{NAMES[engine['engine']]} {engine['variant']}"
 
@@ -60,16 +78,59 @@ def cell(result, engine, workload):
     return engine["skipped"].get(workload, "-")
 
 
+def ratio_rows(result, ours):
+    """Octavo's INT8 over the best peer, and over those that a goal names."""
+    works, rows = workloads_of(result), []
+    goals = {} if result["isa"] else {who: g for (model, who), g in GOALS.items() if model == result["model"]}
+    for who in dict.fromkeys(["best peer", *goals]):
+        def peer(work):
+            if who == "best peer":
+                return (best_peer(result, work) or [None])[0]
+            return next((rate(e, work, result["tokens"][work]) for e in result["engines"] if label(e) == who), None)
+
+        cells = []
+        for work in works:
+            own, other = rate(ours, work, result["tokens"][work]), peer(work)
+            goal = goals.get(who, {}).get(work)
+            cells.append((f"**{own / other:.2f}x**" if own and other else "-") + (f" (goal {goal:g}x)" if goal else ""))
+        rows.append([f"**Octavo INT8 / {who}**", *cells])
+    return rows
+
+
 def speed_table(result):
     works = workloads_of(result)
     rows = [[label(e)] + [cell(result, e, w) for w in works] for e in result["engines"] if "error" not in e]
-    ratios = ["**Octavo / best peer**"]
-    ours = [e for e in result["engines"] if e["engine"] == "octavo" and e["variant"] == "INT8"]
-    for work in works:
-        peer = best_peer(result, work)
-        own = rate(ours[0], work, result["tokens"][work]) if ours else None
-        ratios.append(f"**{own / peer[0]:.2f}x**" if own and peer else "-")
-    return table(["tokens/s", *works], rows + ([ratios] if ours else []))
+    ours = next((e for e in result["engines"] if label(e) == "Octavo INT8"), None)
+    return table(["tokens/s", *works], rows + (ratio_rows(result, ours) if ours else []))
+
+
+def roof_tables(result):
+    """What `octavo bench` said in the same run: how far from the machine's limits, and where the time goes."""
+    bench = result.get("bench")
+    if not bench:
+        return ""
+    m = bench["machine"]
+    lines = bench["lines"]
+    steps = {}
+    for step in bench.get("profile", []):
+        steps.setdefault(step["step"], [0.0, 0])
+        steps[step["step"]][0] += step["seconds"]
+        steps[step["step"]][1] += step["macs"]
+    parts = [
+        f"`octavo bench`: {m['kernels']} kernels, peak {m['int8_macs_per_second'] / 1e9:,.0f} GMAC/s INT8, "
+        f"{m['bytes_per_second'] / 1e9:.1f} GB/s from memory. The roof is all multiply-adds of the linear layers at that peak, or "
+        "reading their weights once.",
+        table(["", *(x["name"] for x in lines)],
+              [["tokens/s", *(f"{x['tokens_per_second']:,.0f}" for x in lines)],
+               ["p95 over p50", *(f"{x['p95_seconds'] / x['p50_seconds']:.2f}" for x in lines)],
+               ["of the roof", *(f"{100 * x['share_of_roof']:.0f}%" for x in lines)]])]
+    if steps:
+        total = bench["profile_seconds"]
+        parts += [f"Where the {1000 * total:.1f} ms of one text of {result['profile_tokens']} tokens go:",
+                  table(["step", "ms", "share", "GMAC/s"],
+                        [[name, f"{1000 * seconds:.2f}", f"{100 * seconds / total:.0f}%",
+                          f"{macs / seconds / 1e9:,.0f}" if macs else "-"] for name, (seconds, macs) in steps.items()])]
+    return "\n\n".join(parts)
 
 
 def memory_table(result):
@@ -117,7 +178,7 @@ def facts(result):
               "to pack the weights; the table has the later ones." for e in result["engines"] if "first_start" in e]
     return "\n".join([
         f"{m['cpu']}, {m['cpus']} CPUs ({', '.join(m['isa'])}), {m['memory_gb']} GB; {result['threads']} threads, "
-        f"{result['rounds']} rounds, load {m['load_before']} before the run; {work}.{kept}{mixed}",
+        f"rounds: {result['rounds']}, load {m['load_before']} before the run; {work}.{kept}{mixed}",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".", *firsts, *errors])
 
 
@@ -132,7 +193,7 @@ def tables(result, picture=None):
     parts = [f"## {title}", facts(result)]
     if picture:
         parts.append(f"![tokens a second by length]({picture})")
-    parts += [p for p in (speed_table(result), arrangement_lines(result), memory_table(result)) if p]
+    parts += [p for p in (speed_table(result), arrangement_lines(result), memory_table(result), roof_tables(result)) if p]
     return f"<!-- {key} begin: made by bench/peers/run.py -->\n" + "\n\n".join(parts) + f"\n<!-- {key} end -->\n"
 
 
@@ -141,7 +202,7 @@ def update(page, result):
     picture = page.with_name(f"{page.stem}-{key}.svg")
     picture.write_text(plot.chart(result))
     block = tables(result, picture.name)
-    text = page.read_text() if page.exists() else "# Performance\n"
+    text = page.read_text() if page.exists() else HEAD
     begin, end = text.find(f"<!-- {key} begin"), text.find(f"<!-- {key} end -->")
     if begin >= 0 and end > begin:
         text = text[:begin] + block.rstrip("\n") + text[end + len(f"<!-- {key} end -->"):]

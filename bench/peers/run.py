@@ -3,13 +3,14 @@
 
     run.py --work WORK --model qwen3 --octavo build/release/bench/bench_octavo_worker [--rounds 3] [--threads 2]
            [--texts] [--avx2] [--engines "octavo;onnxruntime:INT8"] [--longest 8192] [--limit 60] [--only "1 x 8;mixed"]
-           [--json docs/performance/qwen3.json] [--out docs/performance.md]
+           [--program build/release/octavo] [--json docs/performance/qwen3.json] [--out docs/performance.md]
 
 WORK is what setup.sh made. In every round each engine is started, loads, and runs every workload: once to warm up, then
 three times or for two seconds; the next round starts with the next engine. A workload that would take an engine longer
 than --limit seconds is left out and said so; one that took five seconds and three times as long as the best is not
 repeated in later rounds. --texts starts from strings and ends with normalised vectors. --avx2 keeps all that can be kept
-to AVX2. Vectors of eight texts are compared with onnxruntime's FP32, to show that all did the same work.
+to AVX2. --program adds what `octavo bench` says of the INT8 model right after the rounds. Vectors of eight texts are
+compared with onnxruntime's FP32, to show that all did the same work.
 Needs tokenizers; engines run in WORK/venvs/<engine>, or --python ENGINE=PYTHON.
 """
 import argparse
@@ -35,6 +36,7 @@ AVX2 = {"OCTAVO_CPU": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": 
 LONG = 5  # seconds after which a run is its own warm-up
 REPEATS, ENOUGH = 3, 2.0
 CHECK, REFERENCE = "check", "onnxruntime:FP32"
+PROFILE_TOKENS = 512
 
 
 class Absent(Exception):
@@ -169,6 +171,15 @@ def compare(engines):
             engine.record["cosine"] = [float(cosines.min()), float(cosines.mean())]
 
 
+def octavo_bench(args, cache):
+    """The program's own view, with the packed weights of the rounds."""
+    command = [args.program, "bench", args.work / args.model / "int8", "--threads", args.threads, "--profile", PROFILE_TOKENS,
+               "--lengths", ",".join(str(n) for n in workloads.LENGTHS if n <= args.longest), "--json"]
+    environment = os.environ | {"OCTAVO_CACHE": str(cache)} | (AVX2 if args.avx2 else {})
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, env=environment, check=True, text=True)
+    return json.loads(done.stdout)
+
+
 def machine():
     info = pathlib.Path("/proc/cpuinfo").read_text()
     field = lambda name: next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith(name)), "")
@@ -185,6 +196,7 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--octavo", type=pathlib.Path, required=True)
     parser.add_argument("--python", action="append", default=[], type=lambda s: s.split("=", 1))
+    parser.add_argument("--program", type=pathlib.Path)
     parser.add_argument("--engines", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -232,6 +244,9 @@ def main():
                     print(f"  {engine.name}: {error}", flush=True)
                     engine.process.kill()
                     engine.process.wait()
+        if args.program:
+            result["profile_tokens"] = PROFILE_TOKENS
+            result["bench"] = octavo_bench(args, scratch / "cache")
     compare(engines)
     result["engines"] = [e.record for e in engines]
     if args.json:
