@@ -171,9 +171,9 @@ def compare(engines):
             engine.record["cosine"] = [float(cosines.min()), float(cosines.mean())]
 
 
-def octavo_bench(args, cache):
+def octavo_bench(args, tokens, cache):
     """The program's own view, with the packed weights of the rounds."""
-    command = [args.program, "bench", args.work / args.model / "int8", "--threads", args.threads, "--profile", PROFILE_TOKENS,
+    command = [args.program, "bench", args.work / args.model / "int8", "--threads", args.threads, "--profile", tokens,
                "--lengths", ",".join(str(n) for n in workloads.LENGTHS if n <= args.longest), "--json"]
     environment = os.environ | {"OCTAVO_CACHE": str(cache)} | (AVX2 if args.avx2 else {})
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, env=environment, check=True, text=True)
@@ -245,8 +245,8 @@ def main():
                     engine.process.kill()
                     engine.process.wait()
         if args.program:
-            result["profile_tokens"] = PROFILE_TOKENS
-            result["bench"] = octavo_bench(args, scratch / "cache")
+            result["profile_tokens"] = min(PROFILE_TOKENS, made["positions"])
+            result["bench"] = octavo_bench(args, result["profile_tokens"], scratch / "cache")
     compare(engines)
     result["engines"] = [e.record for e in engines]
     if args.json:

@@ -15,7 +15,7 @@ import random
 
 LENGTHS = (8, 32, 128, 512, 2048, 8192)
 SEED = 5
-WORDS = """the of and to in is was for on that with as by at from his are an be this which or has had not but its were they
+WORDS = """a the of and to in is was for on that with as by at from his are an be this which or has had not but its were they
 their one all we you can there been more when who will no out so what up her said if about into than them other some time
 could these two may first then do any like my now over such our man even most made after also did many before must
 through back years where much your way well down should because each just state people those too mister how little good
