@@ -19,9 +19,9 @@ namespace octavo::kernels {
 
 // Keys a block, counted from the start of the sequence.
 inline constexpr size_t kBlockKeys = 64;
-// exp(score - maximum of the block), times the value's scale over the largest of them, is an
-// integer up to this.
-inline constexpr int kProbabilityLimit = 8191;
+// Probability times scale of the value, relative to the largest in its block, is an integer up to
+// this.
+inline constexpr int kProbabilityLimit = 8192;
 inline constexpr int kValueLimit = 4095;
 
 constexpr size_t key_blocks(size_t tokens) { return (tokens + kBlockKeys - 1) / kBlockKeys; }
@@ -29,18 +29,12 @@ constexpr size_t padded_channels(size_t d) { return (d + 15) / 16 * 16; }
 
 // The largest magnitude in a quantized row of d queries or keys: d * limit^2 < 2^31, at most 16383.
 constexpr int query_limit_s16(size_t d) {
-  int low = 1;
-  int high = 16383;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    const auto square = static_cast<size_t>(middle) * static_cast<size_t>(middle);
-    if (d <= 0x7fffffffU / square) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
+  const uint32_t most = static_cast<uint32_t>(d < 1 ? 0x7fffffff : 0x7fffffff / d);
+  uint32_t root = 0;
+  for (uint32_t bit = 1U << 13; bit > 0; bit /= 2) {
+    if ((root + bit) * (root + bit) <= most) root += bit;
   }
-  return low;
+  return static_cast<int>(root);
 }
 
 // int16 a block. Keys: [(d + 1) / 2][64][2], a pair of channels of each key together, zero beyond
@@ -84,13 +78,15 @@ inline void pack_key_f32(size_t tokens, size_t d, const float* k, size_t ld, flo
   pack_f32(d, tokens, k, 1, ld, packed);
 }
 
-// Bytes of scratch for `rows` queries, 64-byte aligned: per row its output so far (padded), its
-// largest block (two floats) and the sum, then one tile of scores and probabilities.
+// Bytes of scratch for `rows` queries, 64-byte aligned: per row its output so far (padded), a copy
+// of its integers, nine floats (with room to store sixteen at once) and the probabilities of one
+// block, then one tile of products.
 inline constexpr size_t kAttentionTile = 12;
 constexpr size_t attention_scratch(size_t rows, size_t d) {
-  const size_t lanes = (rows + 15) / 16 * 16;
-  return sizeof(float) * (rows * padded_channels(d) + 3 * lanes +
-                          kAttentionTile * (padded_channels(d) + 2 * kBlockKeys));
+  const size_t lanes = (rows + 15) / 16 * 16 + 16;
+  const size_t padded = padded_channels(d);
+  return sizeof(float) * (rows * (padded + padded / 2 + kBlockKeys) + 9 * lanes +
+                          kAttentionTile * (padded < kBlockKeys ? kBlockKeys : padded));
 }
 
 }  // namespace octavo::kernels

@@ -1,5 +1,8 @@
-// attention.inl in float: the same blocks, maxima and weights, with scores and sums over values as
-// chains of fma (gemm_f32), and exp to full precision. Included after it.
+// Attention of one head in float: scores and sums over values as chains of fma (gemm_f32), and exp
+// to full precision. Included after attention_rows.inl. For each row and block, z[j] = (q . k[j]) t
+// with t = scale * log2(e), m = max z[j] of the keys that the row sees, e[j] = 2^(z[j] - m),
+// exactly 0 for keys not seen; sum of the block = e[0] + e[1] + ..., out[c] of the block = e .
+// v[c].
 
 struct CallF32 {
   size_t d;
@@ -11,9 +14,10 @@ struct CallF32 {
   const KeysF32* keys;
 };
 
-// `bad` becomes NaN when a score that the row sees is NaN or infinite: exp2 drops those.
-void row_exponentials(float* scores, size_t vectors, float scale, KeyRange seen, float* maximum,
-                      float* sum, float* bad) {
+// Scores of a row to e in place. `bad` becomes NaN when a score that the row sees is NaN or
+// infinite, as max drops a NaN.
+void row_exponentials(float* scores, size_t vectors, float scale, KeyRange seen, size_t row,
+                      const RowStates& states) {
   F z[4];
   const F zero = set(0.0F);
   F poison = zero;
@@ -24,61 +28,75 @@ void row_exponentials(float* scores, size_t vectors, float scale, KeyRange seen,
     z[v] = inside(score, seen, v * kLanes, set(-kInfinity));
     top = max(z[v], top);
   }
-  *maximum = reduce_max(top);
-  *bad = reduce_add(poison);
+  const float maximum = reduce_max(top);
   F e[4] = {zero, zero, zero, zero};
   for (size_t v = 0; v < vectors; ++v) {
-    const F x = max(sub(z[v], set(*maximum)), set(kLowestExponent));
+    const F x = max(sub(z[v], set(maximum)), set(kLowestExponent));
     e[v] = inside(exp2(kExp2, x), seen, v * kLanes, zero);
     store(scores + v * kLanes, e[v]);
   }
-  *sum = reduce_add(add(add(e[0], e[1]), add(e[2], e[3])));
+  states.found_base[row] = 0.0F;
+  states.found_maximum[row] = maximum;
+  states.found_sum[row] = reduce_add(add(add(e[0], e[1]), add(e[2], e[3])));
+  states.bad[row] = reduce_add(poison);
 }
 
 // e . v over the keys that the rows see, in order. All rows of the tile at once when they see the
 // same; otherwise each for itself, as 0 * v of a key not seen would be NaN for an infinite v.
-void sum_values(const CallF32& c, size_t row, size_t rows, size_t block, const RowStates& states) {
+void sum_values(const CallF32& c, const Tile& tile, size_t block, const RowStates& states) {
   const size_t padded = padded_channels(c.d);
   const float* values = c.keys->values + block * kBlockKeys * c.keys->value_stride;
-  for (size_t r = 0; r < rows;) {
-    const KeyRange seen = within(c.mask(c.first + row + r), block);
+  for (size_t r = 0; r < tile.rows;) {
+    const KeyRange seen = within(c.mask(c.first + tile.row + r), block);
     size_t same = 1;
-    for (; r + same < rows; ++same) {
-      const KeyRange other = within(c.mask(c.first + row + r + same), block);
+    for (; r + same < tile.rows; ++same) {
+      const KeyRange other = within(c.mask(c.first + tile.row + r + same), block);
       if (other.low != seen.low || other.high != seen.high) break;
     }
-    gemm_f32_unpacked(same, c.d, seen.high - seen.low, states.scores + r * kBlockKeys + seen.low,
-                      kBlockKeys, values + seen.low * c.keys->value_stride, c.keys->value_stride,
+    gemm_f32_unpacked(same, c.d, seen.high - seen.low,
+                      states.weights + (tile.row + r) * kBlockKeys + seen.low, kBlockKeys,
+                      values + seen.low * c.keys->value_stride, c.keys->value_stride,
                       states.products + r * padded, padded);
     r += same;
   }
-}
-
-void tile_block(const CallF32& c, size_t row, size_t rows, size_t block, const RowStates& states) {
-  const KeyRange first_seen = within(c.mask(c.first + row), block);
-  const KeyRange last_seen = within(c.mask(c.first + row + rows - 1), block);
-  if (first_seen.low == kBlockKeys || last_seen.high == 0) return;
-  const size_t vectors = (last_seen.high + kLanes - 1) / kLanes;
-  const size_t padded = padded_channels(c.d);
-  gemm_panels<float>(rows, 0, last_seen.high, c.d, c.q + row * c.ldq, c.ldq,
-                     c.keys->keys + block * c.keys->key_stride, nullptr, states.scores, kBlockKeys);
-  TileBlock t;
-  begin_tile(t);
-  for (size_t r = 0; r < rows; ++r) {
-    const KeyRange seen = within(c.mask(c.first + row + r), block);
-    row_exponentials(states.scores + r * kBlockKeys, vectors, c.scale, seen, t.maximum + r,
-                     t.sum + r, t.bad + r);
-  }
-  merge(rows, row, states, t);
-  sum_values(c, row, rows, block, states);
-  for (size_t r = 0; r < rows; ++r) {
-    float* out = states.out + (row + r) * padded;
+  for (size_t r = 0; r < tile.rows; ++r) {
+    float* out = states.out + (tile.row + r) * padded;
     const float* product = states.products + r * padded;
+    const F before = set(states.before[tile.row + r]);
+    const F now = set(states.now[tile.row + r]);
     for (size_t i = 0; i < c.d; i += kLanes) {
       const size_t n = c.d - i < kLanes ? c.d - i : kLanes;
-      const F before = mul(load(out + i), set(t.before[r]));
-      store(out + i, fma(load(product + i, n), set(t.now[r]), before));
+      store(out + i, fma(load(product + i, n), now, mul(load(out + i), before)));
     }
+  }
+}
+
+// All rows against one block, in three rounds over the tiles, like attend_block of CallS16.
+void attend_block(const CallF32& c, size_t rows, size_t block, const RowStates& states) {
+  const size_t tiles = (rows + kAttentionTile - 1) / kAttentionTile;
+  const auto tile_at = [&](size_t i) {
+    const size_t from = rows * i / tiles;
+    return Tile(c.mask, c.first, from, rows * (i + 1) / tiles - from, block);
+  };
+  for (size_t i = 0; i < tiles; ++i) {
+    const Tile tile = tile_at(i);
+    if (tile.vectors == 0) {
+      see_nothing(tile, states);
+      continue;
+    }
+    float* scores = states.weights + tile.row * kBlockKeys;
+    const KeyRange last = within(c.mask(c.first + tile.row + tile.rows - 1), block);
+    gemm_panels<float>(tile.rows, 0, last.high, c.d, c.q + tile.row * c.ldq, c.ldq,
+                       c.keys->keys + block * c.keys->key_stride, nullptr, scores, kBlockKeys);
+    for (size_t r = 0; r < tile.rows; ++r) {
+      row_exponentials(scores + r * kBlockKeys, tile.vectors, c.scale,
+                       within(c.mask(c.first + tile.row + r), block), tile.row + r, states);
+    }
+  }
+  merge_block(states);
+  for (size_t i = 0; i < tiles; ++i) {
+    const Tile tile = tile_at(i);
+    if (tile.vectors > 0) sum_values(c, tile, block, states);
   }
 }
 
@@ -88,14 +106,9 @@ void attention_f32(size_t rows, size_t d, const float* q, size_t ldq, float scal
   if (rows == 0) return;
   const CallF32 c{d, q, ldq, scale * 0x1.715476p+0F, first, {causal, window, keys.count}, &keys};
   const RowStates states = begin_rows(rows, d, scratch);
-  const size_t low = c.mask(first).low;
   const size_t high = c.mask(first + rows - 1).high;
-  const size_t tiles = (rows + kAttentionTile - 1) / kAttentionTile;
-  for (size_t b = low / kBlockKeys; b * kBlockKeys < high; ++b) {
-    for (size_t i = 0; i < tiles; ++i) {
-      const size_t from = rows * i / tiles;
-      tile_block(c, from, rows * (i + 1) / tiles - from, b, states);
-    }
+  for (size_t b = c.mask(first).low / kBlockKeys; b * kBlockKeys < high; ++b) {
+    attend_block(c, rows, b, states);
   }
   for (size_t r = 0; r < rows; ++r) {
     finish_row(d, states.out + r * padded_channels(d), states.sum[r], 0.0F, out + r * ldo);

@@ -32,6 +32,9 @@ bool can_run(std::string_view isa) {
 #define PAIRS(x, y, acc)                                                                   \
   "vpaddw %%ymm10,%%ymm10,%%ymm" x "\nvpaddw %%ymm10,%%ymm10,%%ymm" y "\nvpmaddwd %%ymm" x \
   ",%%ymm" y ",%%ymm" x "\nvpaddd %%ymm" x ",%%ymm" acc ",%%ymm" acc "\n"
+// 16 products of words: see avx2/attention.inl.
+#define WORDS(x, acc) \
+  "vpmaddwd %%ymm10,%%ymm10,%%ymm" x "\nvpaddd %%ymm" x ",%%ymm" acc ",%%ymm" acc "\n"
 #define CLOBBERED                                                                          \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
       "xmm11", "xmm12", "xmm13", "xmm14"
@@ -57,6 +60,18 @@ void pairs_ymm() {
                          PAIRS("11", "12", "6") PAIRS("13", "14", "7") PAIRS("11", "12", "8")
                              PAIRS("13", "14", "9")::
                                  : CLOBBERED);
+  }
+}
+
+void words_zmm() {
+  for (int64_t i = 0; i < kRounds; ++i) asm volatile(TEN("vpdpwssd", "zmm")::: CLOBBERED);
+}
+void words_ymm() {
+  for (int64_t i = 0; i < kRounds; ++i) {
+    asm volatile(WORDS("11", "0") WORDS("12", "1") WORDS("13", "2") WORDS("14", "3")
+                     WORDS("11", "4") WORDS("12", "5") WORDS("13", "6") WORDS("14", "7")
+                         WORDS("11", "8") WORDS("12", "9")::
+                             : CLOBBERED);
   }
 }
 
@@ -92,6 +107,15 @@ double measure_u8s8_peak(std::string_view isa, double seconds) {
 #if defined(__x86_64__)
   if (isa == "avx512vnni") return measure(dot_zmm, 64, seconds);
   if (isa == "avx2") return measure(pairs_ymm, 32, seconds);
+#endif
+  return 0;
+}
+
+double measure_s16_peak(std::string_view isa, double seconds) {
+  if (!can_run(isa)) return 0;
+#if defined(__x86_64__)
+  if (isa == "avx512vnni") return measure(words_zmm, 32, seconds);
+  if (isa == "avx2") return measure(words_ymm, 16, seconds);
 #endif
   return 0;
 }

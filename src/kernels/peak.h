@@ -9,11 +9,12 @@
 
 namespace octavo::kernels {
 
-// 1e9 multiply-adds a second of float FMA, and of exact products of bytes, with the registers of
-// the instruction set that a Table names; 0 for "ref" and for what this CPU cannot run. Takes about
-// `seconds`, of which the best moment counts.
+// 1e9 multiply-adds a second of float FMA, of exact products of bytes, and of 16-bit integers (as
+// in attention), with the registers of the instruction set that a Table names; 0 for "ref" and for
+// what this CPU cannot run. Takes about `seconds`, of which the best moment counts.
 double measure_f32_peak(std::string_view isa, double seconds = 0.03);
 double measure_u8s8_peak(std::string_view isa, double seconds = 0.03);
+double measure_s16_peak(std::string_view isa, double seconds = 0.03);
 
 // 1e9 bytes a second read from `bytes` at p (8 at least), in one pass. Memory bandwidth when that
 // is several times the last cache and has been written before: untouched pages are all the same

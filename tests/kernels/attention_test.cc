@@ -64,6 +64,15 @@ TEST(Attention, CloseToDouble) {
   }
 }
 
+TEST(Attention, CloseToDoubleOverALongText) {
+  for (const bool causal : {true, false}) {
+    Head h(8192, 64);
+    h.causal = causal;
+    EXPECT_LE(distance(h, run_s16(h, *best()), 301), kBoundS16);
+    EXPECT_LE(distance(h, run_f32(h, *best()), 301), kBoundF32);
+  }
+}
+
 TEST(Attention, EveryIsaGivesTheBytesOfRef) {
   for (const size_t d : {1, 5, 8, 16, 24, 32, 48, 64, 80, 128}) {
     for (const size_t tokens : {1, 2, 7, 17, 33, 63, 64, 65, 100, 128, 129}) {
@@ -113,6 +122,25 @@ TEST(Attention, ARowDoesNotDependOnItsNeighbours) {
               << table->name << describe(h) << " row " << from;
         }
       }
+    }
+  }
+}
+
+// Heads side by side in one row: the bits of a head by itself, also where the kernel copies them.
+TEST(Attention, QueriesMayLieApart) {
+  for (const size_t d : {5, 32}) {
+    Head h(300, d, 3);
+    for (const Table* table : test::tables()) {
+      const Packed16 packed(h, *table);
+      const size_t ldq = 3 * d + 1;
+      Guarded<int16_t> apart(29 * ldq + d);
+      Guarded<float> scale(30);
+      table->quantize_rows_f32_s16(30, d, h.q.data() + 270 * d, d, apart.data(), ldq, scale.data());
+      Guarded<float> out(30 * d);
+      Guarded<char> scratch(attention_scratch(30, d));
+      table->attention_s16(30, d, apart.data(), ldq, scale.data(), h.scale, 270, true, 0,
+                           packed.view, out.data(), d, scratch.data());
+      EXPECT_TRUE(same_bytes(run_s16(h, packed, *table, 270, 300), out)) << table->name;
     }
   }
 }

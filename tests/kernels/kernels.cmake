@@ -25,7 +25,7 @@ endif()
 if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize|-O0")
   get_property(isa_objects GLOBAL PROPERTY octavo_isa_objects)
   add_test(NAME kernels.no_spills
-    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/no_spills.py ${CMAKE_OBJDUMP} 60 ${isa_objects}
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/no_spills.py ${CMAKE_OBJDUMP} 80 ${isa_objects}
     COMMAND_EXPAND_LISTS)
   set_tests_properties(kernels.no_spills PROPERTIES LABELS "unit;kernels")
 endif()

@@ -176,3 +176,44 @@ inline void store_by_fours(int16_t* p, F a, F b) {
   store_half(p + kLanes,
              _mm256_packs_epi32(_mm256_cvtps_epi32(a.high), _mm256_cvtps_epi32(b.high)));
 }
+
+// Among floats of negative sign the order of the bits is the reverse, and integers are compared by
+// more of the CPU's units.
+inline F at_least(F x, float low) {
+  const __m256i limit = _mm256_castps_si256(_mm256_set1_ps(low));
+  return {_mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(x.low), limit)),
+          _mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(x.high), limit))};
+}
+
+// The tree of `reduce` for six rows at once: each step joins the halves of two vectors in one.
+template <__m256 (*combine)(__m256, __m256)>
+inline F reduce_rows(const float* p) {
+  const auto row = [p](int r) {
+    return combine(_mm256_loadu_ps(p + 16 * r), _mm256_loadu_ps(p + 16 * r + 8));
+  };
+  const auto fours = [](__m256 a, __m256 b) {
+    return combine(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+  };
+  const auto twos = [](__m256 a, __m256 b) {
+    return combine(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee));
+  };
+  const __m256 last = fours(row(4), row(5));
+  const __m256 q0 = twos(fours(row(0), row(1)), fours(row(2), row(3)));
+  const __m256 q1 = twos(last, last);
+  const __m256 ones = combine(_mm256_shuffle_ps(q0, q1, 0x88), _mm256_shuffle_ps(q0, q1, 0xdd));
+  // 0 2 4 4 in one half, 1 3 5 5 in the other.
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 0, 0);
+  return {_mm256_permutevar8x32_ps(ones, order), _mm256_setzero_ps()};
+}
+inline F reduce_add_rows(const float* p) { return reduce_rows<add8>(p); }
+inline F reduce_max_rows(const float* p) { return reduce_rows<max8>(p); }
+
+inline __m256 larger8(__m256 a, __m256 b) {
+  return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+inline F larger(F a, F b) { return {larger8(a.low, b.low), larger8(a.high, b.high)}; }
+inline F reduce_larger_rows(const float* p) { return reduce_rows<larger8>(p); }
+inline F int_of_bits(F a) {
+  return {_mm256_cvtepi32_ps(_mm256_castps_si256(a.low)),
+          _mm256_cvtepi32_ps(_mm256_castps_si256(a.high))};
+}

@@ -24,10 +24,11 @@ namespace {
 // after rows.inl and the products above
 #include "kernels/avx2/attention.inl"
 // after its tiles
-#include "kernels/attention.inl"
+#include "kernels/attention_rows.inl"
 // after its blocks
 #include "kernels/attention_f32.inl"
 #include "kernels/attention_pack.inl"
+#include "kernels/attention_s16.inl"
 
 }  // namespace
 

@@ -86,7 +86,9 @@ inline F add_exponent(F a, F bits) {
 
 inline F load_int(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
 inline void store_words(int16_t* p, F a, size_t n) {
-  _mm256_mask_storeu_epi16(p, below(n), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a.v)));
+  const __m256i words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a.v));
+  if (n == kLanes) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), words);
+  _mm256_mask_storeu_epi16(p, below(n), words);
 }
 inline void store_alternating(int16_t* p, F a, F b) {
   const __m512i low = _mm512_and_si512(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(0xffff));
@@ -96,3 +98,41 @@ inline void store_alternating(int16_t* p, F a, F b) {
 inline void store_by_fours(int16_t* p, F a, F b) {
   _mm512_storeu_si512(p, _mm512_packs_epi32(_mm512_cvtps_epi32(a.v), _mm512_cvtps_epi32(b.v)));
 }
+
+// Among floats of negative sign the order of the bits is the reverse, and integers are compared by
+// more of the CPU's units.
+inline F at_least(F x, float low) {
+  const __m512i bits = _mm512_castps_si512(x.v);
+  return {_mm512_castsi512_ps(_mm512_min_epu32(bits, _mm512_castps_si512(_mm512_set1_ps(low))))};
+}
+
+// The tree of `reduce` for six rows at once: each step joins the halves of two vectors in one.
+template <F (*combine)(F, F)>
+inline F reduce_rows(const float* p) {
+  const auto row = [p](int r) { return _mm512_loadu_ps(p + 16 * r); };
+  const auto eights = [](__m512 a, __m512 b) {
+    return combine({_mm512_shuffle_f32x4(a, b, 0x44)}, {_mm512_shuffle_f32x4(a, b, 0xee)}).v;
+  };
+  const auto fours = [](__m512 a, __m512 b) {
+    return combine({_mm512_shuffle_f32x4(a, b, 0x88)}, {_mm512_shuffle_f32x4(a, b, 0xdd)}).v;
+  };
+  const __m512 last = eights(row(4), row(5));
+  const __m512 q0 = fours(eights(row(0), row(1)), eights(row(2), row(3)));
+  const __m512 q1 = fours(last, last);
+  const __m512 twos =
+      combine({_mm512_shuffle_ps(q0, q1, 0x44)}, {_mm512_shuffle_ps(q0, q1, 0xee)}).v;
+  const F ones =
+      combine({_mm512_shuffle_ps(twos, twos, 0x88)}, {_mm512_shuffle_ps(twos, twos, 0xdd)});
+  // Rows 0 to 3 begin the quarters, 4 and 5 follow in the first two.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  return {_mm512_permutexvar_ps(order, ones.v)};
+}
+inline F reduce_add_rows(const float* p) { return reduce_rows<add>(p); }
+inline F reduce_max_rows(const float* p) { return reduce_rows<max>(p); }
+
+inline F larger(F a, F b) {
+  return {
+      _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
+}
+inline F reduce_larger_rows(const float* p) { return reduce_rows<larger>(p); }
+inline F int_of_bits(F a) { return {_mm512_cvtepi32_ps(_mm512_castps_si512(a.v))}; }

@@ -157,3 +157,29 @@ inline void store_by_fours(int16_t* p, F a, F b) {
     p[i / 4 * 8 + 4 + i % 4] = word(b.v[i]);
   }
 }
+
+// x for low <= x <= 0, low for what is less; low < 0. A NaN of negative sign gives low too.
+inline F at_least(F x, float low) { return max(x, set(low)); }
+
+// Lane r is the reduction of sixteen floats at p + 16 r, for six rows; the other lanes are
+// anything.
+template <float (*reduction)(F)>
+inline F reduce_rows(const float* p) {
+  return each([&](size_t r) { return r < 6 ? reduction(load(p + r * kLanes)) : 0.0F; });
+}
+inline F reduce_add_rows(const float* p) { return reduce_rows<reduce_add>(p); }
+inline F reduce_max_rows(const float* p) { return reduce_rows<reduce_max>(p); }
+
+// The larger by its bits, of numbers that are not negative: NaN is above infinity.
+inline F larger(F a, F b) {
+  return each([&](size_t i) {
+    return __builtin_bit_cast(int32_t, a.v[i]) > __builtin_bit_cast(int32_t, b.v[i]) ? a.v[i]
+                                                                                     : b.v[i];
+  });
+}
+inline float reduce_larger(F a) { return reduce<larger>(a); }
+inline F reduce_larger_rows(const float* p) { return reduce_rows<reduce_larger>(p); }
+// The bits as an integer, rounded to a float.
+inline F int_of_bits(F a) {
+  return each([&](size_t i) { return static_cast<float>(__builtin_bit_cast(int32_t, a.v[i])); });
+}

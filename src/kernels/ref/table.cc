@@ -91,10 +91,11 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
 // after rows.inl and the products above
 #include "kernels/ref/attention.inl"
 // after its tiles
-#include "kernels/attention.inl"
+#include "kernels/attention_rows.inl"
 // after its blocks
 #include "kernels/attention_f32.inl"
 #include "kernels/attention_pack.inl"
+#include "kernels/attention_s16.inl"
 
 }  // namespace
 

@@ -87,6 +87,18 @@ inline __m512 to_float(const __m512i& a) {
   return vector<__m512>(y);
 }
 
+// Quarters of 128 bits: two of a, two of b.
+inline __m512 shuffle_quarters(const __m512& a, const __m512& b, unsigned which) {
+  const auto x = lanes<float>(a);
+  const auto y = lanes<float>(b);
+  std::array<float, 16> z;
+  for (size_t i = 0; i < 16; ++i) {
+    const size_t from = (which >> (i / 4 * 2) & 3U) * 4 + i % 4;
+    z[i] = i < 8 ? x[from] : y[from];
+  }
+  return vector<__m512>(z);
+}
+
 inline __m256i low_words(const __m512i& a) {
   const auto x = lanes<int32_t>(a);
   std::array<int16_t, 16> y;
@@ -152,6 +164,7 @@ using __mmask16 = uint16_t;
 #define _mm512_fmadd_ps(a, b, c) octavo::simde::fmadd<__m512>(a, b, c)
 #define _mm512_scalef_ps(a, b) octavo::simde::scalef(a, b)
 #define _mm512_cvtps_epi32(a) octavo::simde::to_int(a)
+#define _mm512_shuffle_f32x4(a, b, which) octavo::simde::shuffle_quarters(a, b, which)
 #define _mm512_cvtepi32_epi16(a) octavo::simde::low_words(a)
 #define _mm256_mask_storeu_epi16(to, mask, a) octavo::simde::masked_store<int16_t>(to, mask, a)
 #define _mm512_cvtepi32_epi8(a) octavo::simde::low_bytes(a)
