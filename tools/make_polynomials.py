@@ -61,3 +61,28 @@ rounded("kErfLarge", "erf(x) = 1 - exp(P(x)), 1 <= x <= 4; absolute", x, np.log(
 t = nodes(0, 0.4)  # x^2
 x = np.sqrt(t)
 rounded("kTanhSmall", "tanh(x) = x + x^3 P(x^2), |x| <= 0.63; relative", t, (np.tanh(x) / x - 1) / t, t * x / np.tanh(x), 5)
+
+# Tails of the two GELUs by pieces: interval i is centred on 0.75 i, the last one cut at 5.6.
+WIDTH, LAST = 0.75, 5.6
+
+
+def pieces(name, formula, tail):
+    columns, absolute, relative = [], 0, 0
+    for i in range(8):
+        t = nodes(max(0, (i - 0.5) * WIDTH), min((i + 0.5) * WIDTH, LAST), 501)
+        r, q = t - i * WIDTH, tail(t)
+        fixed = []
+        for j in range(8):
+            c, _ = fit(r, q, 1 / q, 7, np.array(fixed))
+            fixed.append(float(np.float32(c[j])))
+        error = np.abs(sum(c * r**j for j, c in enumerate(fixed)) - q)
+        absolute, relative = max(absolute, error.max()), max(relative, (error / q).max())
+        columns.append(fixed)
+    print(f"// {formula}; fit error {absolute:.1e} absolute, {relative:.1e} relative.")
+    rows = ["{" + ", ".join(float(c[j]).hex() + "F" for c in columns) + "}" for j in range(8)]
+    print(f"alignas(32) constexpr float {name}[8][8] = {{{', '.join(rows)}}};")
+
+
+pieces("kGelu", "erfc(t / sqrt 2) / 2", lambda t: erfc(t / math.sqrt(2)) / 2)
+pieces("kGeluTanh", "1 / (1 + exp(2 sqrt(2 / pi) (t + 0.044715 t^3)))",
+       lambda t: 1 / (1 + np.exp(2 * math.sqrt(2 / math.pi) * (t + 0.044715 * t**3))))

@@ -217,3 +217,14 @@ inline F int_of_bits(F a) {
   return {_mm256_cvtepi32_ps(_mm256_castps_si256(a.low)),
           _mm256_cvtepi32_ps(_mm256_castps_si256(a.high))};
 }
+
+// vpermps looks at three bits; the conversion of a NaN has zeros there.
+struct Index {
+  __m256i low;
+  __m256i high;
+};
+inline Index index(F a) { return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)}; }
+inline F lookup(const float* eight, Index which) {
+  const __m256 table = _mm256_loadu_ps(eight);
+  return {_mm256_permutevar8x32_ps(table, which.low), _mm256_permutevar8x32_ps(table, which.high)};
+}

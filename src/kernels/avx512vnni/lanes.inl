@@ -136,3 +136,13 @@ inline F larger(F a, F b) {
 }
 inline F reduce_larger_rows(const float* p) { return reduce_rows<larger>(p); }
 inline F int_of_bits(F a) { return {_mm512_cvtepi32_ps(_mm512_castps_si512(a.v))}; }
+
+// vpermps looks at four bits; the conversion of a NaN has zeros there.
+struct Index {
+  __m512i v;
+};
+inline Index index(F a) { return {_mm512_cvtps_epi32(a.v)}; }
+inline F lookup(const float* eight, Index which) {
+  const __m512 table = _mm512_broadcast_f32x8(_mm256_loadu_ps(eight));
+  return {_mm512_permutexvar_ps(which.v, table)};
+}

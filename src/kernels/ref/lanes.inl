@@ -183,3 +183,18 @@ inline F reduce_larger_rows(const float* p) { return reduce_rows<reduce_larger>(
 inline F int_of_bits(F a) {
   return each([&](size_t i) { return static_cast<float>(__builtin_bit_cast(int32_t, a.v[i])); });
 }
+
+// Integral lanes of 0 to 7 (0 of a NaN), to choose from eight numbers with.
+struct Index {
+  uint8_t v[kLanes];
+};
+inline Index index(F a) {
+  Index r;
+  for (size_t i = 0; i < kLanes; ++i) {
+    r.v[i] = a.v[i] == a.v[i] ? static_cast<uint8_t>(a.v[i]) : uint8_t{0};
+  }
+  return r;
+}
+inline F lookup(const float* eight, Index which) {
+  return each([&](size_t i) { return eight[which.v[i]]; });
+}
