@@ -8,12 +8,12 @@
 // where widening alone takes two vpmaddwd and two vpaddd. AVX2 has more units that add than units
 // that multiply: 118 instead of 95 GMAC/s of a Zen 4 core at most (registers only).
 //
-// Tiles of 4 x 16 in blocks of 512 k. A block of B is widened once for 128 rows, a block of A once
+// Tiles of 4 x 16 in blocks of 512 k. A block of B is widened once for 192 rows, a block of A once
 // for 64 columns, into buffers on the stack: 97 GMAC/s with all of that, where tiles that widen
 // alone reach 78.
 
 constexpr size_t kFewRows = 13;
-constexpr size_t kPairRows = 128;  // to a widened block of B
+constexpr size_t kPairRows = 192;  // to a widened block of B
 constexpr size_t kPairTileRows = 4;
 constexpr size_t kPairK = 512;
 constexpr size_t kPairQuads = kPairK / 4;
@@ -53,19 +53,23 @@ void widen_panel(size_t quads, const int8_t* from, int16_t* to, uint32_t* square
   }
 }
 
-// The row's number: a0 a2 + a1 a3 of every quad.
-uint32_t row_squares(size_t quads, const int16_t* a) {
+// widen_row, and the row's number: a0 a2 + a1 a3 of every quad.
+uint32_t widen_row_squares(size_t k, const uint8_t* from, int16_t* to) {
+  const size_t whole = k / 16 * 16;
   __m256i sum = _mm256_setzero_si256();
-  size_t q = 0;
-  for (; q + 4 <= quads; q += 4) {  // 32-bit halves of 64 bits changed places: each pair twice
-    const __m256i v = load8(a + q * 4);
+  for (size_t p = 0; p < whole; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + p));
+    const __m256i v = _mm256_cvtepu8_epi16(bytes);
+    store8(to + p, v);
+    // The pairs of 64 bits have changed places: each product is there twice.
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(v, _mm256_shuffle_epi32(v, 0xb1)));
   }
   alignas(32) uint32_t lanes[8];
   store8(lanes, sum);
   uint32_t total = lanes[0] + lanes[2] + lanes[4] + lanes[6];
-  for (; q < quads; ++q) {
-    total += static_cast<uint32_t>(a[q * 4] * a[q * 4 + 2] + a[q * 4 + 1] * a[q * 4 + 3]);
+  if (whole < k) widen_row(k - whole, from + whole, to + whole);
+  for (size_t p = whole; p < k; p += 4) {
+    total += static_cast<uint32_t>(to[p] * to[p + 2] + to[p + 1] * to[p + 3]);
   }
   return total;
 }
@@ -155,11 +159,11 @@ void correct_sums(uint32_t squares, const uint32_t* column_squares, uint8_t zero
   }
 }
 
-// A panel's sums of m <= kPairRows rows. row_squares of them are found with the first panel.
+// A panel's sums of m <= kPairRows rows. Their `squares` are found with the first panel.
 struct PairBuffers {
   alignas(64) int16_t b[kPairGroups * kPairQuads * kPairGroupWords];  // 64 KiB
   alignas(64) int16_t a[kBlockRows * kPairRow];                       // 25 KiB
-  alignas(64) int32_t sums[kPairRows * kPanelS8];                     // 32 KiB
+  alignas(64) int32_t sums[kPairRows * kPanelS8];                     // 48 KiB
   uint32_t squares[kPairRows];
 };
 void panel_pairs(size_t m, const uint8_t* a, size_t lda, const uint8_t* zero, size_t k,
@@ -176,8 +180,12 @@ void panel_pairs(size_t m, const uint8_t* a, size_t lda, const uint8_t* zero, si
       const size_t rows = m - i0 < kBlockRows ? m - i0 : kBlockRows;
       for (size_t r = 0; r < rows; ++r) {
         int16_t* row = buffers.a + r * kPairRow;
-        widen_row(part, a + (i0 + r) * lda + k0, row);
-        if (first_panel) buffers.squares[i0 + r] += row_squares(quads, row);
+        const uint8_t* from = a + (i0 + r) * lda + k0;
+        if (first_panel) {
+          buffers.squares[i0 + r] += widen_row_squares(part, from, row);
+        } else {
+          widen_row(part, from, row);
+        }
       }
       for (size_t g = 0; g < kPairGroups; ++g) {
         for (size_t r = 0; r < rows; r += kPairTileRows) {
