@@ -202,7 +202,8 @@ Match raise_elementwise(Context& c, const std::string& value) {
       piece.nodes.push_back(node_of(known, f->leaves, value));
       return std::optional(std::move(piece));
     }
-    return unsupported(c.view, value, "an activation that is not ReLU, SiLU or GELU");
+    return unsupported(c.view, value,
+                       "computes a function of one value that is not ReLU, SiLU or GELU");
   }
   for (const Known& known : kGates) {
     const auto first = [&](double a, double b) { return known.activation(a) * b; };

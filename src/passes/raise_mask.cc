@@ -17,6 +17,8 @@ namespace {
 
 // BERT's own code adds -10000, the smallest number in use.
 constexpr double kHidden = -1000;
+// No text has as many tokens.
+constexpr int64_t kLongest = int64_t{1} << 40;
 
 class Picture {
  public:
@@ -134,8 +136,10 @@ class Windows {
       if (!seen.insert(at).second) continue;
       if (view_.depends(at) == 0) {
         const auto list = view_.integers(at);
-        if (list && list->size() == 1 && std::abs((*list)[0]) >= view_.length())
-          numbers.insert(std::abs((*list)[0]));
+        if (!list || list->size() != 1) continue;
+        const int64_t number = (*list)[0];
+        const bool sane = number > -kLongest && number < kLongest;  // others hide nothing
+        if (sane && std::abs(number) >= view_.length()) numbers.insert(std::abs(number));
         continue;
       }
       const Node* node = view_.producer(at);

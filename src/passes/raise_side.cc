@@ -105,13 +105,14 @@ std::string moved_from(const View& view, const std::string& at) {
 }
 
 std::string climb(const View& view, std::string at, double& scale) {
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = view.skip(at);
     std::string next = moved_from(view, at);
     if (next.empty()) next = scaled_from(view, at, scale);
     if (next.empty()) return at;
     at = std::move(next);
   }
+  return at;
 }
 
 Result<Side> climb_side(const View& view, const std::string& value) {

@@ -144,8 +144,7 @@ bool View::is_float_cast(const Node& node) const {
 
 std::optional<Initializer> View::constant(const std::string& value) const {
   std::string at = value;
-  // Each step goes to the maker of a value, and a checked graph has no cycle.
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     if (const size_t i = index_.initializer(at); i != GraphIndex::kNone)
       return graph_->initializers[i];
     const Node* node = producer(at);
@@ -159,6 +158,7 @@ std::optional<Initializer> View::constant(const std::string& value) const {
     if (!same && !is_float_cast(*node)) return std::nullopt;
     at = node->inputs[0];
   }
+  return std::nullopt;
 }
 
 std::optional<Initializer> View::vector(const std::string& value, int64_t count) const {
@@ -174,7 +174,7 @@ std::optional<Initializer> View::vector(const std::string& value, int64_t count)
 std::optional<Matrix> View::matrix(const std::string& value) const {
   std::string at = value;
   bool transposed = false;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     if (auto found = constant(at)) {
       if (found->shape().size() != 2 || found->storage == Initializer::Storage::sparse)
         return std::nullopt;
@@ -194,6 +194,7 @@ std::optional<Matrix> View::matrix(const std::string& value) const {
     }
     at = node->inputs[0];
   }
+  return std::nullopt;
 }
 
 Tensor View::probed(const std::string& value) const {
@@ -231,7 +232,7 @@ std::optional<std::vector<int64_t>> View::integers(const std::string& value) con
 
 std::string View::skip(const std::string& value) const {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     if (const auto twin = twins_.find(at); twin != twins_.end()) at = twin->second;
     const Node* node = producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty() || node->inputs[0].empty())
@@ -243,11 +244,12 @@ std::string View::skip(const std::string& value) const {
     if (node->op_type == "Cast" && standard(node->inputs[0], "MatMulInteger") != nullptr) return at;
     at = node->inputs[0];
   }
+  return at;
 }
 
 std::string View::rows(const std::string& value) const {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = skip(at);
     const Node* node = producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return at;
@@ -259,6 +261,7 @@ std::string View::rows(const std::string& value) const {
       return at;
     at = before;
   }
+  return at;
 }
 
 double element(const Tensor& tensor, size_t i) {

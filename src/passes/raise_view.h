@@ -104,6 +104,10 @@ class View {
   int64_t length_ = 0;
 };
 
+// Chains of nodes that change nothing are a few long; a longer one is not followed to its end, so
+// that a file cannot make raising slow.
+inline constexpr int kMaxSteps = 256;
+
 // One number of a tensor of any numeric type, as double.
 double element(const Tensor& tensor, size_t i);
 bool is_float(DType dtype);
