@@ -175,7 +175,9 @@ std::optional<Matrix> View::matrix(const std::string& value) const {
   std::string at = value;
   bool transposed = false;
   for (int step = 0; step < kMaxSteps; ++step) {
-    if (auto found = constant(at)) {
+    auto found = constant(at);
+    if (!found) found = dequantized(at);
+    if (found) {
       if (found->shape().size() != 2 || found->storage == Initializer::Storage::sparse)
         return std::nullopt;
       return Matrix{*std::move(found), transposed};

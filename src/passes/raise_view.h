@@ -32,7 +32,7 @@ enum Dependency : uint8_t {
 using Dependencies = std::unordered_map<std::string, uint8_t>;
 Result<Dependencies> dependencies(const Graph& graph);
 
-// A constant matrix, seen through Transpose and Cast.
+// A constant matrix, seen through Transpose, Cast and DequantizeLinear.
 struct Matrix {
   Initializer constant;
   bool transposed = false;  // stored the other way round
@@ -73,6 +73,8 @@ class View {
   // A constant of `count` elements, all along one axis; count 0: of any size above 1.
   std::optional<Initializer> vector(const std::string& value, int64_t count) const;
   std::optional<Matrix> matrix(const std::string& value) const;
+  // The floats of a DequantizeLinear whose inputs are constants.
+  std::optional<Initializer> dequantized(const std::string& value) const;
   // A number: a constant of one element, or one that the probe saw and that depends on nothing but
   // lengths.
   std::optional<double> number(const std::string& value) const;

@@ -27,7 +27,17 @@ struct Spelling {
   enum class Rotation { split, slice, halves, swapped, none };
   enum class Mask { add, where, where_not, none };
   enum class Scale { query, scores_mul, scores_div, both_sides };
-  enum class Product { matmul, bias, bias_first, gemm, transposed, fused_split, fused_slice };
+  enum class Product {
+    matmul,
+    bias,
+    bias_first,
+    gemm,
+    transposed,
+    fused_split,
+    fused_slice,
+    dequantized,
+    dequantized_by_column
+  };
   Norm norm = Norm::div;
   LayerNorm layer_norm = LayerNorm::none;
   Gate gate = Gate::silu;
@@ -126,6 +136,8 @@ class RaiseGraph {
     using P = Spelling::Product;
     if (s_.product == P::transposed)
       return op("MatMul", {x, op("Transpose", {weight({out, in}, 0.3)}, {{"perm", Ints{1, 0}}})});
+    if (s_.product == P::dequantized || s_.product == P::dequantized_by_column)
+      return op("MatMul", {x, dequantized(in, out)});
     const Value w = weight({in, out}, 0.3);
     switch (s_.product) {
       case P::bias:
@@ -143,6 +155,19 @@ class RaiseGraph {
       default:
         return op("MatMul", {x, w});
     }
+  }
+
+  Value dequantized(int64_t in, int64_t out) {
+    std::vector<int8_t> bytes(static_cast<size_t>(in * out));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<int8_t>(i * 89 % 251);
+    const std::string name = "q" + std::to_string(count_++);
+    const Value q = b_.initializer({name, Tensor::of<int8_t>({in, out}, bytes)});
+    if (s_.product == Spelling::Product::dequantized)
+      return op("DequantizeLinear", {q, b_.scalar(0.003F), b_.constant(Tensor::scalar<int8_t>(7))});
+    std::vector<float> scales(static_cast<size_t>(out));
+    for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.001F * static_cast<float>(1 + i % 5);
+    const Value scale = b_.initializer({name + "_scale", Tensor::of<float>({out}, scales)});
+    return op("DequantizeLinear", {q, scale}, {{"axis", int64_t{-1}}});
   }
 
   Value heads(const Value& x, int64_t count) {
