@@ -149,6 +149,8 @@ Model Positions::model(const Model& original) const {
   });
   std::erase_if(graph.initializers,
                 [&](const Initializer& i) { return !needed.contains(i.name()); });
+  // The ids stay: they are what says how long a text is.
+  needed.insert(std::string(raised::kInputIds));
   std::erase_if(graph.inputs, [&](const ValueInfo& v) { return !needed.contains(v.name); });
   const std::string length = "/by_position/length";
   if (needs_length) {

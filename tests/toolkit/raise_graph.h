@@ -26,6 +26,7 @@ struct Spelling {
   };
   enum class Rotation { split, slice, halves, swapped, none };
   enum class Mask { add, where, where_not, none };
+  enum class Places { range, input, mask };
   enum class Scale { query, scores_mul, scores_div, both_sides };
   enum class Product {
     matmul,
@@ -43,6 +44,7 @@ struct Spelling {
   Gate gate = Gate::silu;
   Rotation rotation = Rotation::split;
   Mask mask = Mask::add;
+  Places places = Places::range;
   Scale scale = Scale::query;
   Product product = Product::matmul;
   int64_t heads = 4, kv_heads = 2;
@@ -60,7 +62,7 @@ class RaiseGraph {
 
   Model make() {
     const Value ids = b_.input("input_ids", DType::i64, {"batch", "sequence"});
-    b_.input("attention_mask", DType::i64, {"batch", "sequence"});
+    const Value real = b_.input("attention_mask", DType::i64, {"batch", "sequence"});
     if (s_.cache) {
       past_ = b_.input("past_key_values.0.key", DType::f32, {"batch", s_.kv_heads, "past", kDim});
       past_value_ =
@@ -69,6 +71,11 @@ class RaiseGraph {
     const Value length =
         op("Squeeze", {op("Slice", {op("Shape", {ids}), ints({1}), ints({2})}), ints({0})});
     places_ = op("Range", {b_.scalar(int64_t{0}), length, b_.scalar(int64_t{1})});
+    row_of_places_ = op("Unsqueeze", {places_, ints({0})});
+    if (s_.places == Spelling::Places::input)
+      row_of_places_ = b_.input("position_ids", DType::i64, {"batch", "sequence"});
+    if (s_.places == Spelling::Places::mask)
+      row_of_places_ = op("CumSum", {real, b_.scalar(int64_t{1})}) - b_.scalar(int64_t{1});
     Value x = op("Gather", {weight({kVocabulary, kWidth}, 1), ids});
     x = x + attention(norm(x, kWidth));
     x = x + feed_forward(norm(x, kWidth));
@@ -179,15 +186,16 @@ class RaiseGraph {
     using R = Spelling::Rotation;
     if (s_.rotation == R::none) return x;
     const bool halves = s_.rotation == R::halves;
-    const Value rows = op("Unsqueeze", {op("Cast", {places_}, {{"to", int64_t{1}}}), ints({1})});
+    const Value rows =
+        op("Unsqueeze", {op("Cast", {row_of_places_}, {{"to", int64_t{1}}}), ints({2})});
     const std::vector<float> frequencies = {1, 0.3F, 0.1F, 1, 0.3F, 0.1F};
     const Value angles =
         rows * b_.constant(Tensor::of<float>(
                    {halves ? kDim / 2 : kDim},
                    std::vector<float>(frequencies.begin(),
                                       frequencies.begin() + (halves ? kDim / 2 : kDim))));
-    const Value cos = op("Unsqueeze", {op("Cos", {angles}), ints({0, 1})});
-    const Value sin = op("Unsqueeze", {op("Sin", {angles}), ints({0, 1})});
+    const Value cos = op("Unsqueeze", {op("Cos", {angles}), ints({1})});
+    const Value sin = op("Unsqueeze", {op("Sin", {angles}), ints({1})});
     Value first, second;
     if (s_.rotation == R::slice) {
       first = op("Slice", {x, ints({0}), ints({kDim / 2}), ints({3}), ints({1})});
@@ -319,7 +327,7 @@ class RaiseGraph {
 
   Spelling s_;
   GraphBuilder b_{"spelling"};
-  Value places_, past_, past_value_;
+  Value places_, row_of_places_, past_, past_value_;
   uint64_t state_ = 1;
   int count_ = 0;
 };

@@ -54,6 +54,8 @@ std::vector<Case> cases() {
   // Seen by the probe, at its edge, and longer than it.
   for (const int64_t window : {1, 3, 23, 24, 25, 40})
     add("window_" + std::to_string(window), [window](S& s) { s.window = window; });
+  add("places_of_an_input", [](S& s) { s.places = S::Places::input; });
+  add("places_by_the_mask", [](S& s) { s.places = S::Places::mask; });
   add("cache", [](S& s) { s.cache = true; });
   add("nan_guard", [](S& s) { s.nan_guard = true; });
   return all;
