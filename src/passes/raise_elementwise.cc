@@ -23,13 +23,13 @@ constexpr size_t kMaxNodes = 40;
 // to 1e-7.
 constexpr double kTolerance = 2e-6;
 
+constexpr std::array<std::string_view, 22> kStandard = {
+    "Add",     "Sub",       "Mul",  "Div",        "Neg", "Pow",  "Erf",      "Tanh",
+    "Sigmoid", "Relu",      "Exp",  "Reciprocal", "Max", "Sqrt", "Identity", "Dropout",
+    "Cast",    "HardSwish", "Gelu", "Abs",        "Min", "Swish"};
+constexpr std::array<std::string_view, 4> kContrib = {"Gelu", "FastGelu", "QuickGelu", "BiasGelu"};
+
 bool is_elementwise(const Node& node) {
-  static constexpr std::array<std::string_view, 22> kStandard = {
-      "Add",     "Sub",       "Mul",  "Div",        "Neg", "Pow",  "Erf",      "Tanh",
-      "Sigmoid", "Relu",      "Exp",  "Reciprocal", "Max", "Sqrt", "Identity", "Dropout",
-      "Cast",    "HardSwish", "Gelu", "Abs",        "Min", "Swish"};
-  static constexpr std::array<std::string_view, 4> kContrib = {"Gelu", "FastGelu", "QuickGelu",
-                                                               "BiasGelu"};
   const auto in = [&](const auto& list) {
     return std::find(list.begin(), list.end(), node.op_type) != list.end();
   };

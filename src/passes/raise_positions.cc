@@ -85,10 +85,11 @@ Result<std::string> Positions::use_table(const std::string& table, const std::st
         sources_[i].places == source.places)
       return values_[i].name;
   }
-  const std::string name = table + "/by_position";
+  std::string name = table + "/by_position";
   const auto clashes = std::count_if(values_.begin(), values_.end(),
                                      [&](const auto& v) { return v.value == table; });
-  values_.push_back({clashes == 0 ? name : name + "_" + std::to_string(clashes), table, width});
+  if (clashes != 0) name += "_" + std::to_string(clashes);
+  values_.push_back({name, table, width});
   sources_.push_back(std::move(source));
   return values_.back().name;
 }
@@ -102,7 +103,7 @@ void Positions::add_nodes(Graph& graph, size_t i, const std::string& length) con
     at = out;
   };
   const auto ints = [&](const char* what, const std::vector<int64_t>& values) {
-    const std::string name = v.name + "/" + what;
+    std::string name = v.name + "/" + what;
     graph.initializers.emplace_back(
         name, Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values));
     return name;

@@ -4,7 +4,6 @@
 // another.
 
 #include <cmath>
-#include <set>
 
 #include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
@@ -82,15 +81,19 @@ Status add_norms(const View& view, const Side& q, const Side& k, const Heads& he
   return Done{};
 }
 
+// Ops that move or copy numbers.
+bool moves(const std::string& op) {
+  return op == "Transpose" || op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" ||
+         op == "Expand" || op == "Tile" || op == "Flatten";
+}
+
 }  // namespace
 
 // One step up through a node that moves or copies numbers; empty: none is there.
 std::string moved_from(const View& view, const std::string& at) {
-  static const std::set<std::string> kMoves = {"Transpose", "Reshape", "Squeeze", "Unsqueeze",
-                                               "Expand",    "Tile",    "Flatten"};
   const Node* node = view.producer(at);
   if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return {};
-  if (kMoves.contains(node->op_type)) return node->inputs[0];
+  if (moves(node->op_type)) return node->inputs[0];
   if (node->op_type == "Slice" && same_shape(view, at, node->inputs[0])) return node->inputs[0];
   if (node->op_type == "Concat") {  // with an empty cache
     std::string only;

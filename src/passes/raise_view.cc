@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "base/half.h"
@@ -23,8 +22,8 @@ uint8_t role(const std::string& input) {
 }
 
 bool shape_follows_data(const Node& node) {
-  static const std::set<std::string> kOps = {"NonZero", "Unique", "Compress", "NonMaxSuppression"};
-  return kOps.contains(node.op_type);
+  const auto& op = node.op_type;
+  return op == "NonZero" || op == "Unique" || op == "Compress" || op == "NonMaxSuppression";
 }
 
 bool has_subgraph(const Node& node) {
@@ -317,10 +316,9 @@ std::vector<std::string> probe_values(const Graph& graph) {
   std::vector<std::string> names;
   const auto all = raise::dependencies(graph);
   if (!all) return names;
-  constexpr unsigned kVaries = raise::kIds | raise::kOther;
   for (const Node& node : graph.nodes) {
     for (const auto& out : node.outputs) {
-      if (!out.empty() && (all->at(out) & kVaries) == 0) names.push_back(out);
+      if (!out.empty() && (all->at(out) & (raise::kIds | raise::kOther)) == 0) names.push_back(out);
     }
   }
   return names;
