@@ -217,6 +217,9 @@ Match raise_elementwise(Context& c, const std::string& value) {
     }
     return std::optional(std::move(piece));
   }
+  if (f->nodes.back()->op_type == "Mul")
+    return unsupported(c.view, value,
+                       "a product of two computed values that is no gate by SiLU or GELU");
   return std::optional<Piece>();
 }
 

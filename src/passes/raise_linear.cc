@@ -190,7 +190,14 @@ Result<std::string> add_biased_linear(const View& view, const std::string& value
 
 Match raise_linear(Context& c, const std::string& value) {
   auto p = match_linear(c.view, value);
-  if (!p) return std::optional<Piece>();
+  if (!p) {
+    const Node* node = c.view.producer(value);
+    if (node->op_type == "Gemm" || node->op_type == "MatMul" || node->op_type == "MatMulNBits")
+      return unsupported(*node,
+                         "not x W + b with a constant matrix W of float32, float16 or bfloat16 and "
+                         "alpha, beta, transA as they are by default");
+    return std::optional<Piece>();
+  }
   Piece piece;
   add_linear(c.view, *std::move(p), value, piece);
   return std::optional(std::move(piece));

@@ -24,6 +24,19 @@ bool same_shape(const View& view, const std::string& a, const std::string& b) {
   return x != nullptr && y != nullptr && *x == *y;
 }
 
+// Gather of heads 0, 0, 1, 1, ...
+bool copies_heads(const View& view, const Node& node) {
+  if (node.op_type != "Gather" || node.inputs.size() != 2) return false;
+  const auto heads = view.integers(node.inputs[1]);
+  if (!heads || heads->size() < 2 || heads->back() < 0) return false;
+  const auto count = static_cast<int64_t>(heads->size());
+  const int64_t groups = heads->back() < count ? heads->back() + 1 : count;
+  for (int64_t i = 0; i < count; ++i) {
+    if ((*heads)[static_cast<size_t>(i)] != i / (count / groups)) return false;
+  }
+  return true;
+}
+
 // One step up through a factor, which multiplies `scale`.
 std::string scaled_from(const View& view, const std::string& at, double& scale) {
   if (const Node* mul = view.standard(at, "Mul", 2)) {
@@ -94,6 +107,7 @@ std::string moved_from(const View& view, const std::string& at) {
   const Node* node = view.producer(at);
   if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return {};
   if (moves(node->op_type)) return node->inputs[0];
+  if (copies_heads(view, *node)) return node->inputs[0];
   if (node->op_type == "Slice" && same_shape(view, at, node->inputs[0])) return node->inputs[0];
   if (node->op_type == "Concat") {  // with an empty cache
     std::string only;

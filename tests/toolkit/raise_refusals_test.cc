@@ -47,7 +47,7 @@ std::vector<Refusal> refusals() {
   window.window = 5;
   return {
       {"another activation", gelu, [](Model& m) { replace_scalar(m, 1.4142135F, 1.5F); }, "Mul",
-       "no part of an encoder"},
+       "no gate by SiLU or GELU"},
       {"an activation alone", Spelling{.gate = Spelling::Gate::relu},
        [](Model& m) { first(m, "Relu").op_type = "Tanh"; }, "Tanh", "not ReLU, SiLU or GELU"},
       {"no softmax", Spelling{}, [](Model& m) { first(m, "Softmax").op_type = "LogSoftmax"; },
