@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/half.h"
 #include "graph/builder.h"
 
 namespace octavo {
@@ -37,7 +38,9 @@ struct Spelling {
     fused_split,
     fused_slice,
     dequantized,
-    dequantized_by_column
+    dequantized_by_column,
+    half,
+    bfloat
   };
   Norm norm = Norm::div;
   LayerNorm layer_norm = LayerNorm::none;
@@ -145,6 +148,8 @@ class RaiseGraph {
       return op("MatMul", {x, op("Transpose", {weight({out, in}, 0.3)}, {{"perm", Ints{1, 0}}})});
     if (s_.product == P::dequantized || s_.product == P::dequantized_by_column)
       return op("MatMul", {x, dequantized(in, out)});
+    if (s_.product == P::half || s_.product == P::bfloat)
+      return op("MatMul", {x, narrow({in, out}, s_.product == P::half)});
     const Value w = weight({in, out}, 0.3);
     switch (s_.product) {
       case P::bias:
@@ -175,6 +180,17 @@ class RaiseGraph {
     for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.001F * static_cast<float>(1 + i % 5);
     const Value scale = b_.initializer({name + "_scale", Tensor::of<float>({out}, scales)});
     return op("DequantizeLinear", {q, scale}, {{"axis", int64_t{-1}}});
+  }
+
+  // float16 or bfloat16, widened by a Cast.
+  Value narrow(const Shape& shape, bool half) {
+    Tensor bits = *Tensor::make(half ? DType::f16 : DType::bf16, shape);
+    for (int64_t i = 0; i < bits.size(); ++i) {
+      const float v = 0.01F * static_cast<float>(i * 37 % 61 - 30);
+      bits.mutable_data<uint16_t>()[i] = half ? f32_to_f16(v) : f32_to_bf16(v);
+    }
+    const Value w = b_.initializer({"w" + std::to_string(count_++), bits});
+    return op("Cast", {w}, {{"to", static_cast<int64_t>(DType::f32)}});
   }
 
   Value heads(const Value& x, int64_t count) {
