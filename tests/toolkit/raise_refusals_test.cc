@@ -252,5 +252,25 @@ TEST(RaiseRefusals, DamagedGraphsEndInAnAnswer) {
   EXPECT_GT(raised, 0U);
 }
 
+// As deep as a file may be: no recursion, and no work that grows with the square of the depth.
+TEST(RaiseRefusals, ADeepGraphIsRaisedAll) {
+  constexpr int kLayers = 10'000;
+  GraphBuilder b("deep");
+  const Value ids = b.input("input_ids", DType::i64, {"batch", "sequence"});
+  const Value w = b.constant(*Tensor::make(DType::f32, {2, 2}));
+  Value x = b.op("Gather", {w, ids});
+  for (int i = 0; i < kLayers; ++i) {
+    x = x + b.op("MatMul", {x, w});
+    for (int j = 0; j < 3; ++j) x = b.op("Identity", {x});
+  }
+  b.output(x, "last_hidden_state", DType::f32, {"batch", "sequence", 2});
+  const Model model = std::move(b).finish(17);
+  Probe probe;
+  for (const Node& node : model.graph.nodes) probe.shapes[node.outputs[0]] = {1, 8, 2};
+  const auto raised = raise_encoder(model, probe);
+  ASSERT_TRUE(raised) << raised.error().message;
+  EXPECT_EQ(raised->model.graph.nodes.size(), 1U + 2U * kLayers);
+}
+
 }  // namespace
 }  // namespace octavo
