@@ -67,8 +67,8 @@ const Node* softmax_of(const View& view, std::string at) {
 
 Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, const Side& k) {
   const int64_t head_dim = view.width(scores.inputs[0]);
-  const int64_t q_width = view.width(q.linear);
-  const int64_t kv_width = view.width(k.linear);
+  const int64_t q_width = q.width;
+  const int64_t kv_width = k.width;
   if (head_dim <= 0 || q_width % head_dim != 0 || kv_width % head_dim != 0 || kv_width == 0 ||
       (q_width / head_dim) % (kv_width / head_dim) != 0)
     return unsupported(scores, "the widths of query (" + std::to_string(q_width) + ") and key (" +

@@ -146,6 +146,7 @@ Result<Side> climb_side(const View& view, const std::string& value) {
                        "an attention input comes from here; a product with a constant matrix was "
                        "expected, with at most a norm and a rotation of the heads after it");
   side.linear = view.rows(at);
+  side.width = view.width(side.linear);
   return side;
 }
 
@@ -155,8 +156,7 @@ Match make_attention(Context& c, const std::string& value, const Side& q, const 
   const View& view = c.view;
   if (v.rotation || v.norm || v.scale != 1)
     return unsupported(view, v.linear, "the values of attention are scaled, normed or rotated");
-  if (view.width(v.linear) != view.width(k.linear))
-    return unsupported(view, v.linear, "key and value differ in width");
+  if (v.width != k.width) return unsupported(view, v.linear, "key and value differ in width");
   std::vector<std::string> inputs = {q.output(), k.output(), v.output()};
   OCTAVO_CHECK(add_rotation(c, q, k, heads, inputs));
   OCTAVO_CHECK(add_norms(view, q, k, heads, piece, inputs));

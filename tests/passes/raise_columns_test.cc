@@ -1,3 +1,4 @@
+#include "graph/raised_ops.h"
 #include "passes/raise_graphs.h"
 
 namespace octavo::raise {
@@ -51,9 +52,32 @@ TEST(RaiseColumns, CutsRowsOfATransposedWeight) {
 TEST(RaiseColumns, RefusesRangesOutside) {
   for (const auto& [begin, end] : {std::pair{-1, 2}, std::pair{2, 2}, std::pair{3, 6}})
     EXPECT_FALSE(take_columns(linear(false), begin, end)) << begin << ".." << end;
-  Linear blocks = linear(false);
-  blocks.attributes["bits"] = int64_t{4};
-  EXPECT_FALSE(take_columns(blocks, 0, 2));
+}
+
+// Two blocks a column: B [5, 2, 3] with element (n, block, byte) = 10 n + 3 block + byte.
+TEST(RaiseColumns, CutsBlocks) {
+  std::vector<float> bytes, scales;
+  for (int n = 0; n < 5; ++n) {
+    for (int i = 0; i < 6; ++i) bytes.push_back(static_cast<float>(10 * n + i));
+    for (int block = 0; block < 2; ++block) scales.push_back(static_cast<float>(10 * n + block));
+  }
+  Linear l = linear(false);
+  l.kind = raised::kNBits;
+  l.weight = Initializer("b", Tensor::of<float>({5, 2, 3}, bytes));
+  l.scale = Initializer("scales", Tensor::of<float>({10}, scales));
+  l.zero_point = Initializer("zeros", Tensor::of<float>({5, 2}, scales));
+  l.attributes["N"] = int64_t{5};
+  const auto part = take_columns(l, 1, 3);
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part->weight.shape(), (Shape{2, 2, 3}));
+  EXPECT_EQ(numbers(part->weight),
+            (std::vector<float>{10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25}));
+  EXPECT_EQ(numbers(*part->scale), (std::vector<float>{10, 11, 20, 21}));
+  EXPECT_EQ(numbers(*part->zero_point), (std::vector<float>{10, 11, 20, 21}));
+  EXPECT_EQ(numbers(*part->bias), (std::vector<float>{1, 2}));
+  EXPECT_EQ(std::get<int64_t>(part->attributes.at("N")), 2);
+  l.scale = Initializer("scales", Tensor::of<float>({3}, {1, 2, 3}));
+  EXPECT_FALSE(take_columns(l, 1, 3));
 }
 
 }  // namespace

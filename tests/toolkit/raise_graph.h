@@ -50,6 +50,9 @@ struct Spelling {
   Places places = Places::range;
   Scale scale = Scale::query;
   Product product = Product::matmul;
+  // pieces, or GroupQueryAttention of com.microsoft with three inputs or one
+  enum class Op { pieces, grouped, grouped_packed };
+  Op op = Op::pieces;
   int64_t heads = 4, kv_heads = 2;
   int64_t window = 0;
   bool head_norm = false;
@@ -83,7 +86,12 @@ class RaiseGraph {
     x = x + attention(norm(x, kWidth));
     x = x + feed_forward(norm(x, kWidth));
     b_.output(norm(x, kWidth), "last_hidden_state", DType::f32, {"batch", "sequence", kWidth});
-    return std::move(b_).finish(17);
+    Model model = std::move(b_).finish(17);
+    for (Node& node : model.graph.nodes) {
+      if (node.op_type == "GroupQueryAttention") node.domain = "com.microsoft";
+    }
+    model.opset_imports["com.microsoft"] = 1;
+    return model;
   }
 
  private:
@@ -253,6 +261,7 @@ class RaiseGraph {
     const int64_t q_width = s_.heads * kDim;
     const int64_t kv_width = s_.kv_heads * kDim;
     Value q, k, v;
+    if (s_.op != Spelling::Op::pieces) return grouped(x);
     if (s_.product == Spelling::Product::fused_split) {
       const auto parts = b_.ops(
           "Split",
@@ -308,6 +317,28 @@ class RaiseGraph {
     if (s_.nan_guard) p = op("Where", {op("IsNaN", {p}), b_.scalar(0.0F), p});
     const Value mixed = op("Reshape", {turn(op("MatMul", {p, spread(v)})), ints({0, 0, q_width})});
     return product(mixed, q_width, kWidth);
+  }
+
+  Value grouped(const Value& x) {
+    const int64_t q_width = s_.heads * kDim;
+    const int64_t kv_width = s_.kv_heads * kDim;
+    const Attributes i32 = {{"to", static_cast<int64_t>(DType::i32)}};
+    std::vector<Value> in = {product(x, kWidth, q_width + 2 * kv_width), Value{}, Value{}};
+    if (s_.op == Spelling::Op::grouped)
+      in = {product(x, kWidth, q_width), product(x, kWidth, kv_width),
+            product(x, kWidth, kv_width)};
+    const Value length = op("Slice", {op("Shape", {x}), ints({1}), ints({2})});
+    const Value last = op("Cast", {length - ints({1})}, i32);
+    const Value total = op("Cast", {op("Squeeze", {length, ints({0})})}, i32);
+    in.insert(in.end(), {Value{}, Value{}, last, total, weight({64, kDim / 2}, 1),
+                         weight({64, kDim / 2}, 1)});
+    const auto y = b_.ops("GroupQueryAttention", in, 3,
+                          {{"num_heads", s_.heads},
+                           {"kv_num_heads", s_.kv_heads},
+                           {"do_rotary", int64_t{1}},
+                           {"local_window_size", s_.window == 0 ? int64_t{-1} : s_.window},
+                           {"scale", 0.4F}});
+    return product(y[0], q_width, kWidth);
   }
 
   Value feed_forward(const Value& x) {

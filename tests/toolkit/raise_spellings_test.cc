@@ -58,6 +58,11 @@ std::vector<Case> cases() {
     add("window_" + std::to_string(window), [window](S& s) { s.window = window; });
   add("places_of_an_input", [](S& s) { s.places = S::Places::input; });
   add("places_by_the_mask", [](S& s) { s.places = S::Places::mask; });
+  for (const auto op : {S::Op::grouped, S::Op::grouped_packed})
+    add("op_" + std::to_string(static_cast<int>(op)), [op](S& s) {
+      s.op = op;
+      s.window = 7;
+    });
   add("cache", [](S& s) { s.cache = true; });
   add("nan_guard", [](S& s) { s.nan_guard = true; });
   return all;
