@@ -49,8 +49,8 @@ struct PositionValue {
 struct Raised {
   Model model;  // see graph/raised_ops.h; one output, named as in the original
   // The part of the original graph that makes the position values, each as float32 [length, width]
-  // when it is fed one text (batch 1) of that length. Its inputs are some of the original's, of any
-  // ids. Without outputs when there are no position values.
+  // when it is fed one text (batch 1) of that length. Its inputs are input_ids, of any ids, and
+  // those others of the original that it needs. Without outputs when there are no position values.
   Model positions;
   std::vector<PositionValue> position_values;
 };

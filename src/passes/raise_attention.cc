@@ -19,7 +19,7 @@ struct Scores {
 // From the input of the Softmax up to the product.
 Result<Scores> climb_scores(const View& view, std::string at) {
   Scores s;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = climb(view, std::move(at), s.scale);
     const Node* node = view.producer(at);
     if (node == nullptr) return unsupported(view, at, "attention scores are expected here");
@@ -43,11 +43,12 @@ Result<Scores> climb_scores(const View& view, std::string at) {
       return unsupported(*node, "no part of attention scores that is known");
     }
   }
+  return unsupported(view, at, "attention scores are expected here");
 }
 
 // From the weights of a product with V up to the Softmax; null: there is none.
 const Node* softmax_of(const View& view, std::string at) {
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = view.skip(at);
     const Node* node = view.producer(at);
     if (node == nullptr || !node->domain.empty()) return nullptr;
@@ -61,12 +62,13 @@ const Node* softmax_of(const View& view, std::string at) {
       return nullptr;
     }
   }
+  return nullptr;
 }
 
 Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, const Side& k) {
   const int64_t head_dim = view.width(scores.inputs[0]);
-  const int64_t q_width = view.width(q.linear);
-  const int64_t kv_width = view.width(k.linear);
+  const int64_t q_width = q.width;
+  const int64_t kv_width = k.width;
   if (head_dim <= 0 || q_width % head_dim != 0 || kv_width % head_dim != 0 || kv_width == 0 ||
       (q_width / head_dim) % (kv_width / head_dim) != 0)
     return unsupported(scores, "the widths of query (" + std::to_string(q_width) + ") and key (" +
@@ -80,7 +82,11 @@ Result<Heads> count_heads(const View& view, const Node& scores, const Side& q, c
 Match raise_attention(Context& c, const std::string& value) {
   const View& view = c.view;
   std::string at = view.skip(value);
-  for (std::string next = at; !next.empty(); next = moved_from(view, at)) at = view.skip(next);
+  for (int step = 0; step < kMaxSteps; ++step) {
+    const std::string next = moved_from(view, at);
+    if (next.empty()) break;
+    at = view.skip(next);
+  }
   const Node* mixed = view.standard(at, "MatMul", 2);
   if (mixed == nullptr || !view.varies(mixed->inputs[0]) || !view.varies(mixed->inputs[1]))
     return std::optional<Piece>();

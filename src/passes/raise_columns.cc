@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
 
 namespace octavo::raise {
@@ -54,10 +55,35 @@ Initializer take_rows(const Initializer& matrix, int64_t begin, int64_t end) {
   return cut(matrix, true, begin, end);
 }
 
+namespace {
+
+// MatMulNBits keeps the numbers of a column side by side: B [N, blocks, bytes], the others flat or
+// [N, ..].
+std::optional<Linear> take_block_columns(const Linear& linear, int64_t begin, int64_t end) {
+  Linear part = linear;
+  const auto cut_rows = [&](Initializer& i) {
+    const auto count = element_count(i.shape());
+    if (!count || i.shape().empty() || *count % linear.n != 0) return false;
+    const bool flat = i.shape()[0] != linear.n;
+    if (flat && i.shape().size() != 1) return false;
+    const int64_t step = flat ? *count / linear.n : 1;
+    i = cut(i, true, begin * step, end * step);
+    return true;
+  };
+  if (!cut_rows(part.weight) || !part.scale || !cut_rows(*part.scale)) return std::nullopt;
+  if (part.zero_point && !cut_rows(*part.zero_point)) return std::nullopt;
+  part.bias = cut_each(linear.bias, linear.n, begin, end);
+  part.n = end - begin;
+  part.attributes["N"] = part.n;
+  return part;
+}
+
+}  // namespace
+
 std::optional<Linear> take_columns(const Linear& linear, int64_t begin, int64_t end) {
   const bool bytes = dtype_bits(linear.weight.dtype()) % 8 == 0;
-  if (!linear.attributes.empty() || !bytes || begin < 0 || end <= begin || end > linear.n)
-    return std::nullopt;
+  if (!bytes || begin < 0 || end <= begin || end > linear.n) return std::nullopt;
+  if (linear.kind == raised::kNBits) return take_block_columns(linear, begin, end);
   Linear part = linear;
   part.weight = cut(linear.weight, linear.transposed, begin, end);
   part.n = end - begin;

@@ -26,10 +26,9 @@ bool has_any(const View& view, const Node& node, size_t first, size_t last) {
   return false;
 }
 
-Result<Heads> heads_of(const View& view, const Node& node, const Side& q, const Side& k,
-                       int64_t heads) {
-  const int64_t q_width = view.width(q.linear);
-  const int64_t kv_width = view.width(k.linear);
+Result<Heads> heads_of(const Node& node, const Side& q, const Side& k, int64_t heads) {
+  const int64_t q_width = q.width;
+  const int64_t kv_width = k.width;
   const int64_t head_dim = heads > 0 && q_width % heads == 0 ? q_width / heads : 0;
   if (head_dim == 0 || kv_width % head_dim != 0 || heads % (kv_width / head_dim) != 0)
     return unsupported(node, "query (" + std::to_string(q_width) + ") and key (" +
@@ -55,19 +54,19 @@ Match multi_head(Context& c, const Node& node, const std::string& value) {
   OCTAVO_TRY(Side v, climb_side(view, node.inputs[2]));
   Piece piece;
   if (!input(node, 3).empty()) {
-    const int64_t width = view.width(q.linear);
+    const int64_t width = q.width;
     const auto bias = view.vector(input(node, 3), 3 * width);
     if (!bias) return unsupported(node, "a bias that is no constant of query, key and value");
     int64_t at = 0;
     for (Side* side : {&q, &k, &v}) {
-      if (side->rotation || side->norm || view.width(side->linear) != width)
+      if (side->rotation || side->norm || side->width != width)
         return unsupported(node, "a bias added after a norm or a rotation");
-      OCTAVO_TRY(side->biased, add_biased_linear(view, side->linear,
-                                                 take_elements(*bias, at, at + width), piece));
+      OCTAVO_TRY(side->own, add_biased_linear(view, side->linear,
+                                              take_elements(*bias, at, at + width), piece));
       at += width;
     }
   }
-  OCTAVO_TRY(const Heads heads, heads_of(view, node, q, k, node.int_or("num_heads", 0)));
+  OCTAVO_TRY(const Heads heads, heads_of(node, q, k, node.int_or("num_heads", 0)));
   Sight sight;
   if (!input(node, 5).empty()) {
     if (view.varies(input(node, 5))) return unsupported(node, "a bias that depends on the tokens");
@@ -78,32 +77,68 @@ Match multi_head(Context& c, const Node& node, const std::string& value) {
                         std::move(piece));
 }
 
+struct Sides {
+  Side q, k, v;
+};
+
+// Query, key and value side by side in one product: a Linear for each.
+Result<Sides> cut_sides(const View& view, const Node& node, const std::string& value,
+                        const Linear& whole, const Heads& heads, Piece& piece) {
+  Sides sides;
+  int64_t at = 0;
+  for (Side* side : {&sides.q, &sides.k, &sides.v}) {
+    side->width = (side == &sides.q ? heads.heads : heads.kv_heads) * heads.head_dim;
+    auto part = take_columns(whole, at, at + side->width);
+    if (!part) return unsupported(node, "weights that cannot be cut into query, key and value");
+    at += side->width;
+    side->own = value + "/" + std::to_string(at);
+    add_linear(view, *std::move(part), side->own, piece);
+  }
+  return sides;
+}
+
 Match grouped(Context& c, const Node& node, const std::string& value) {
   const View& view = c.view;
   if (has_any(view, node, 3, 4)) return unsupported(node, "a cache that is not empty");
-  if (has_any(view, node, 11, 16) || node.float_or("softcap", 0) != 0 ||
+  if (has_any(view, node, 10, 16) || node.float_or("softcap", 0) != 0 ||
       node.int_or("smooth_softmax", 0) > 0 || node.int_or("rotary_interleaved", 0) != 0)
-    return unsupported(node, "head sinks, a soft cap, norms inside or interleaved rotation");
-  Side q, k, v;
-  const int64_t count = node.int_or("num_heads", 0);
-  const int64_t kv_count = node.int_or("kv_num_heads", 0);
-  if (input(node, 1).empty() || input(node, 2).empty())
-    return unsupported(node, "query, key and value packed in one tensor");
-  OCTAVO_TRY(q, climb_side(view, node.inputs[0]));
-  OCTAVO_TRY(k, climb_side(view, node.inputs[1]));
-  OCTAVO_TRY(v, climb_side(view, node.inputs[2]));
-  OCTAVO_TRY(const Heads heads, heads_of(view, node, q, k, count));
-  if (heads.kv_heads != kv_count) return unsupported(node, "kv_num_heads does not fit the key");
-  if (node.int_or("do_rotary", 0) != 0) {
-    if (q.rotation || k.rotation) return unsupported(node, "a second rotation");
-    const Rotation inside{{}, input(node, 7), input(node, 8), true, input(node, 9)};
-    q.rotation = k.rotation = inside;
+    return unsupported(node,
+                       "an added bias, head sinks, a soft cap, norms inside or interleaved "
+                       "rotation");
+  Heads heads{node.int_or("num_heads", 0), node.int_or("kv_num_heads", 0), 0};
+  if (heads.heads <= 0 || heads.kv_heads <= 0 || heads.heads > 65536 ||
+      heads.heads % heads.kv_heads != 0)
+    return unsupported(node, "num_heads is no multiple of kv_num_heads");
+  Piece piece;
+  Sides sides;
+  if (input(node, 1).empty() && input(node, 2).empty()) {
+    const auto whole = match_linear(view, node.inputs[0]);
+    const int64_t all = heads.heads + 2 * heads.kv_heads;
+    if (!whole || whole->n % all != 0)
+      return unsupported(node, "a packed input that is no product of fitting width");
+    heads.head_dim = whole->n / all;
+    OCTAVO_TRY(sides, cut_sides(view, node, value, *whole, heads, piece));
+  } else {
+    OCTAVO_TRY(sides.q, climb_side(view, node.inputs[0]));
+    OCTAVO_TRY(sides.k, climb_side(view, input(node, 1)));
+    OCTAVO_TRY(sides.v, climb_side(view, input(node, 2)));
+    OCTAVO_TRY(const Heads counted, heads_of(node, sides.q, sides.k, heads.heads));
+    if (counted.kv_heads != heads.kv_heads)
+      return unsupported(node, "kv_num_heads does not fit the key");
+    heads = counted;
   }
-  if (!input(node, 10).empty()) return unsupported(node, "an added bias");
-  Sight sight{.causal = true};
+  if (node.int_or("do_rotary", 0) != 0) {
+    if (sides.q.rotation || sides.k.rotation) return unsupported(node, "a second rotation");
+    const Rotation inside{{}, input(node, 7), input(node, 8), true, input(node, 9)};
+    sides.q.rotation = sides.k.rotation = inside;
+  }
+  Sight sight{.causal = node.int_or("causal", 1) != 0};
   const int64_t window = node.int_or("local_window_size", -1);
+  if (window == 0 || (window > 0 && !sight.causal))
+    return unsupported(node, "a window that is not causal, or of nothing");
   sight.window = window > 0 ? window : 0;
-  return make_attention(c, value, q, k, v, heads, scale_of(node, heads.head_dim), sight, {});
+  return make_attention(c, value, sides.q, sides.k, sides.v, heads, scale_of(node, heads.head_dim),
+                        sight, std::move(piece));
 }
 
 // The projection is inside: three Linears of a third of the columns each.
@@ -125,24 +160,15 @@ Match packed(Context& c, const Node& node, const std::string& value) {
   whole.n = weight->columns();
   whole.weight = weight->constant;
   whole.bias = bias;
-  const int64_t width = whole.n / 3;
   const int64_t count = node.int_or("num_heads", 0);
-  if (count <= 0 || width % count != 0) return unsupported(node, "num_heads does not divide");
+  if (count <= 0 || whole.n % (3 * count) != 0)
+    return unsupported(node, "num_heads does not divide the width");
+  const Heads heads{count, count, whole.n / (3 * count)};
   Piece piece;
-  Node attention = raised_node(raised::kFusedAttention, {}, value);
-  for (int64_t part = 0; part < 3; ++part) {
-    auto linear = take_columns(whole, part * width, (part + 1) * width);
-    if (!linear) return unsupported(node, "weights that cannot be cut");
-    attention.inputs.push_back(value + "/part_" + std::to_string(part));
-    add_linear(view, *std::move(linear), attention.inputs.back(), piece);
-  }
-  attention.attributes["heads"] = attention.attributes["kv_heads"] = count;
-  attention.attributes["head_dim"] = width / count;
-  attention.attributes["scale"] = static_cast<float>(scale_of(node, width / count));
-  attention.attributes["causal"] = int64_t{node.int_or("unidirectional", 0) != 0 ? 1 : 0};
-  attention.attributes["window"] = int64_t{0};
-  piece.nodes.push_back(std::move(attention));
-  return std::optional(std::move(piece));
+  OCTAVO_TRY(const Sides sides, cut_sides(view, node, value, whole, heads, piece));
+  const Sight sight{.causal = node.int_or("unidirectional", 0) != 0};
+  return make_attention(c, value, sides.q, sides.k, sides.v, heads, scale_of(node, heads.head_dim),
+                        sight, std::move(piece));
 }
 
 }  // namespace

@@ -23,13 +23,13 @@ constexpr size_t kMaxNodes = 40;
 // to 1e-7.
 constexpr double kTolerance = 2e-6;
 
+constexpr std::array<std::string_view, 22> kStandard = {
+    "Add",     "Sub",       "Mul",  "Div",        "Neg", "Pow",  "Erf",      "Tanh",
+    "Sigmoid", "Relu",      "Exp",  "Reciprocal", "Max", "Sqrt", "Identity", "Dropout",
+    "Cast",    "HardSwish", "Gelu", "Abs",        "Min", "Swish"};
+constexpr std::array<std::string_view, 4> kContrib = {"Gelu", "FastGelu", "QuickGelu", "BiasGelu"};
+
 bool is_elementwise(const Node& node) {
-  static constexpr std::array<std::string_view, 22> kStandard = {
-      "Add",     "Sub",       "Mul",  "Div",        "Neg", "Pow",  "Erf",      "Tanh",
-      "Sigmoid", "Relu",      "Exp",  "Reciprocal", "Max", "Sqrt", "Identity", "Dropout",
-      "Cast",    "HardSwish", "Gelu", "Abs",        "Min", "Swish"};
-  static constexpr std::array<std::string_view, 4> kContrib = {"Gelu", "FastGelu", "QuickGelu",
-                                                               "BiasGelu"};
   const auto in = [&](const auto& list) {
     return std::find(list.begin(), list.end(), node.op_type) != list.end();
   };
@@ -202,7 +202,8 @@ Match raise_elementwise(Context& c, const std::string& value) {
       piece.nodes.push_back(node_of(known, f->leaves, value));
       return std::optional(std::move(piece));
     }
-    return unsupported(c.view, value, "an activation that is not ReLU, SiLU or GELU");
+    return unsupported(c.view, value,
+                       "computes a function of one value that is not ReLU, SiLU or GELU");
   }
   for (const Known& known : kGates) {
     const auto first = [&](double a, double b) { return known.activation(a) * b; };
@@ -216,6 +217,9 @@ Match raise_elementwise(Context& c, const std::string& value) {
     }
     return std::optional(std::move(piece));
   }
+  if (f->nodes.back()->op_type == "Mul")
+    return unsupported(c.view, value,
+                       "a product of two computed values that is no gate by SiLU or GELU");
   return std::optional<Piece>();
 }
 

@@ -24,7 +24,7 @@ struct Table {
 // Up through what leaves indices as they are.
 std::string indices_of(const View& view, const std::string& value) {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     const Node* node = view.producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return at;
     const auto& op = node->op_type;
@@ -32,6 +32,7 @@ std::string indices_of(const View& view, const std::string& value) {
       return at;
     at = node->inputs[0];
   }
+  return at;
 }
 
 // DequantizeLinear's numbers: one for all, or by row of the table.
@@ -130,18 +131,27 @@ std::vector<std::string> terms_of(const View& view, const std::string& value) {
 
 Match raise_embed(Context& c, const std::string& value) {
   const View& view = c.view;
-  std::optional<Table> words;
+  const auto terms = terms_of(view, value);
+  const auto is_words = [&](const std::string& term) {
+    std::string indices;
+    return match_gather(view, term, indices) && indices_of(view, indices) == raised::kInputIds;
+  };
+  const auto at = std::find_if(terms.begin(), terms.end(), is_words);
+  if (at == terms.end()) return std::optional<Piece>();
+  std::string ids;
+  const auto words = match_gather(view, *at, ids);
   std::optional<Initializer> types;
   std::string places;
-  for (const auto& term : terms_of(view, value)) {
+  for (const auto& term : terms) {
+    if (&term == &*at) continue;
     std::string indices;
     const auto table = match_gather(view, term, indices);
-    if (table && indices_of(view, indices) == raised::kInputIds) {
-      if (words) return std::optional<Piece>();
-      words = table;
-    } else if (view.varies(term)) {
-      return std::optional<Piece>();
-    } else if (table && ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
+    if (table && view.varies(indices))
+      return unsupported(view, term,
+                         "rows that values made of the tokens pick, such as positions that skip "
+                         "padding");
+    if (view.varies(term)) return std::optional<Piece>();
+    if (table && ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
       if (types) return unsupported(view, term, "a second table of token types");
       types = first_row(*table);
     } else if (view.by_length(term)) {
@@ -151,7 +161,6 @@ Match raise_embed(Context& c, const std::string& value) {
       return unsupported(view, term, "added to the embeddings, and neither types nor positions");
     }
   }
-  if (!words) return std::optional<Piece>();
   const int64_t width = words->values.shape()[1];
   Piece piece;
   std::vector<std::string> inputs = {std::string(raised::kInputIds)};

@@ -32,8 +32,8 @@ std::optional<Initializer> by_column(const View& view, const std::string& value,
   auto found = view.constant(value);
   if (!found) return std::nullopt;
   const auto count = element_count(found->shape());
-  if (!count || (*count != 1 && *count != columns)) return std::nullopt;
-  return found;
+  if (!count || *count == 1) return count ? found : std::nullopt;
+  return view.vector(value, columns);
 }
 
 std::optional<Linear> weights(const View& view, const std::string& x, const std::string& w,

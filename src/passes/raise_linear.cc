@@ -6,6 +6,8 @@
 //   factor  x = Mul(y, constant [K]) before any of them: an explicit smoothing Mul
 //   part    Split or Slice along the columns of one of them: a Linear of those columns
 
+#include <cmath>
+
 #include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
 
@@ -114,6 +116,8 @@ std::optional<std::pair<int64_t, int64_t>> columns_of(const View& view, const No
       steps != std::vector<int64_t>{1} || !is_last_axis((*axes)[0], shape))
     return std::nullopt;
   const int64_t start = (*starts)[0];
+  if (std::abs(static_cast<double>(start)) > static_cast<double>(view.width(node.inputs[0])))
+    return std::nullopt;
   const int64_t begin = start < 0 ? start + view.width(node.inputs[0]) : start;
   return std::pair{begin, begin + width};
 }
@@ -186,7 +190,14 @@ Result<std::string> add_biased_linear(const View& view, const std::string& value
 
 Match raise_linear(Context& c, const std::string& value) {
   auto p = match_linear(c.view, value);
-  if (!p) return std::optional<Piece>();
+  if (!p) {
+    const Node* node = c.view.producer(value);
+    if (node->op_type == "Gemm" || node->op_type == "MatMul" || node->op_type == "MatMulNBits")
+      return unsupported(*node,
+                         "not x W + b with a constant matrix W of float32, float16 or bfloat16 and "
+                         "alpha, beta, transA as they are by default");
+    return std::optional<Piece>();
+  }
   Piece piece;
   add_linear(c.view, *std::move(p), value, piece);
   return std::optional(std::move(piece));

@@ -17,6 +17,8 @@ namespace {
 
 // BERT's own code adds -10000, the smallest number in use.
 constexpr double kHidden = -1000;
+// No text has as many tokens.
+constexpr int64_t kLongest = int64_t{1} << 40;
 
 class Picture {
  public:
@@ -80,11 +82,19 @@ std::optional<Sight> Picture::sight() const {
   return s;
 }
 
+constexpr std::array<std::string_view, 4> kComparisons = {"Greater", "GreaterOrEqual", "Less",
+                                                          "LessOrEqual"};
+constexpr std::array<std::string_view, 2> kSums = {"Add", "Sub"};
+constexpr std::array<std::string_view, 9> kSame = {
+    "Unsqueeze", "Squeeze", "Reshape", "Cast", "Identity", "Expand", "Transpose", "Neg", "Abs"};
+
+template <size_t kSize>
+bool is_one_of(const std::array<std::string_view, kSize>& ops, const std::string& op) {
+  return std::find(ops.begin(), ops.end(), op) != ops.end();
+}
+
 bool is_comparison(const Node& node) {
-  static constexpr std::array<std::string_view, 4> kOps = {"Greater", "GreaterOrEqual", "Less",
-                                                           "LessOrEqual"};
-  return node.domain.empty() && node.inputs.size() == 2 &&
-         std::find(kOps.begin(), kOps.end(), node.op_type) != kOps.end();
+  return node.domain.empty() && node.inputs.size() == 2 && is_one_of(kComparisons, node.op_type);
 }
 
 class Windows {
@@ -94,6 +104,7 @@ class Windows {
   // Every window that comparisons above these values make.
   Result<std::set<int64_t>> find(const std::vector<Mask>& masks) {
     std::vector<std::string> open;
+    open.reserve(masks.size());
     for (const Mask& mask : masks) open.push_back(mask.value);
     while (!open.empty()) {
       const std::string value = open.back();
@@ -134,19 +145,17 @@ class Windows {
       if (!seen.insert(at).second) continue;
       if (view_.depends(at) == 0) {
         const auto list = view_.integers(at);
-        if (list && list->size() == 1 && std::abs((*list)[0]) >= view_.length())
-          numbers.insert(std::abs((*list)[0]));
+        if (!list || list->size() != 1) continue;
+        const int64_t number = (*list)[0];
+        const bool sane = number > -kLongest && number < kLongest;  // others hide nothing
+        if (sane && std::abs(number) >= view_.length()) numbers.insert(std::abs(number));
         continue;
       }
       const Node* node = view_.producer(at);
       if (node == nullptr || !node->domain.empty() || node->inputs.empty()) continue;
-      static const std::set<std::string> kSums = {"Add", "Sub"};
-      static const std::set<std::string> kSame = {"Unsqueeze", "Squeeze",  "Reshape",
-                                                  "Cast",      "Identity", "Expand",
-                                                  "Transpose", "Neg",      "Abs"};
-      if (kSums.contains(node->op_type))
+      if (is_one_of(kSums, node->op_type))
         open.insert(open.end(), node->inputs.begin(), node->inputs.end());
-      if (kSame.contains(node->op_type)) open.push_back(node->inputs[0]);
+      if (is_one_of(kSame, node->op_type)) open.push_back(node->inputs[0]);
     }
   }
 

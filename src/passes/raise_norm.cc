@@ -81,12 +81,12 @@ std::optional<Deviation> inverse_root(const View& view, const std::string& value
 std::optional<Deviation> normalized(const View& view, const std::string& value) {
   const std::string at = view.skip(value);
   if (const Node* div = view.standard(at, "Div", 2)) {
-    const auto under = root(view, div->inputs[1]);
+    auto under = root(view, div->inputs[1]);
     if (under && under->x == view.skip(div->inputs[0])) return under;
   }
   if (const Node* mul = view.standard(at, "Mul", 2)) {
     for (const auto& [a, b] : both_orders(*mul)) {
-      const auto under = inverse_root(view, b);
+      auto under = inverse_root(view, b);
       if (under && under->x == view.skip(a)) return under;
     }
   }

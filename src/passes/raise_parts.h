@@ -123,8 +123,9 @@ bool is_linear(const View& view, const std::string& value);
 // One of Q, K, V.
 struct Side {
   std::string linear;  // rows
-  std::string biased;  // where a bias was added for this attention alone: the name of the sum
-  const std::string& output() const { return biased.empty() ? linear : biased; }
+  int64_t width = 0;
+  std::string own;  // where the piece holds a Linear made for this attention alone: its output
+  const std::string& output() const { return own.empty() ? linear : own; }
   double scale = 1;
   std::optional<Rotation> rotation;
   std::optional<RmsNorm> norm;

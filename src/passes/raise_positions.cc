@@ -19,7 +19,7 @@ namespace {
 // Exporters write the same Unsqueeze again in every layer.
 std::string canonical(const View& view, const std::string& value) {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = view.skip(at);
     const Node* node = view.producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return at;
@@ -29,6 +29,7 @@ std::string canonical(const View& view, const std::string& value) {
     if (view.width(before) != view.width(at)) return at;
     at = before;
   }
+  return at;
 }
 
 bool same_bytes(const Tensor& a, const Tensor& b) {
@@ -43,7 +44,7 @@ Result<std::string> Positions::use(const std::string& value, int64_t width) {
   const Shape* shape = view_.shape(at);
   const auto count = shape == nullptr ? Result<int64_t>(0) : element_count(*shape);
   const int64_t own = view_.width(at);
-  const bool twice = own * 2 == width;
+  const bool twice = own > 0 && width % 2 == 0 && own == width / 2;
   if (!view_.by_length(at) || !count || *count != view_.length() * own || (own != width && !twice))
     return unsupported(view_, at,
                        "a value by position of shape " +
@@ -66,7 +67,7 @@ Result<std::string> Positions::use_table(const std::string& table, const std::st
   if (!constant || constant->shape().size() != 2)
     return unsupported(view_, table, "a table by position that is no constant matrix");
   const int64_t own = constant->shape()[1];
-  const bool twice = own * 2 == width;
+  const bool twice = own > 0 && width % 2 == 0 && own == width / 2;
   if (own != width && !twice)
     return unsupported(view_, table,
                        "a table by position with rows of " + std::to_string(own) + ", not " +
@@ -84,10 +85,11 @@ Result<std::string> Positions::use_table(const std::string& table, const std::st
         sources_[i].places == source.places)
       return values_[i].name;
   }
-  const std::string name = table + "/by_position";
+  std::string name = table + "/by_position";
   const auto clashes = std::count_if(values_.begin(), values_.end(),
                                      [&](const auto& v) { return v.value == table; });
-  values_.push_back({clashes == 0 ? name : name + "_" + std::to_string(clashes), table, width});
+  if (clashes != 0) name += "_" + std::to_string(clashes);
+  values_.push_back({name, table, width});
   sources_.push_back(std::move(source));
   return values_.back().name;
 }
@@ -101,7 +103,7 @@ void Positions::add_nodes(Graph& graph, size_t i, const std::string& length) con
     at = out;
   };
   const auto ints = [&](const char* what, const std::vector<int64_t>& values) {
-    const std::string name = v.name + "/" + what;
+    std::string name = v.name + "/" + what;
     graph.initializers.emplace_back(
         name, Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values));
     return name;
@@ -148,6 +150,8 @@ Model Positions::model(const Model& original) const {
   });
   std::erase_if(graph.initializers,
                 [&](const Initializer& i) { return !needed.contains(i.name()); });
+  // The ids stay: they are what says how long a text is.
+  needed.insert(std::string(raised::kInputIds));
   std::erase_if(graph.inputs, [&](const ValueInfo& v) { return !needed.contains(v.name); });
   const std::string length = "/by_position/length";
   if (needs_length) {

@@ -4,7 +4,6 @@
 // another.
 
 #include <cmath>
-#include <set>
 
 #include "graph/raised_ops.h"
 #include "passes/raise_parts.h"
@@ -23,6 +22,19 @@ bool same_shape(const View& view, const std::string& a, const std::string& b) {
   const Shape* x = view.shape(a);
   const Shape* y = view.shape(b);
   return x != nullptr && y != nullptr && *x == *y;
+}
+
+// Gather of heads 0, 0, 1, 1, ...
+bool copies_heads(const View& view, const Node& node) {
+  if (node.op_type != "Gather" || node.inputs.size() != 2) return false;
+  const auto heads = view.integers(node.inputs[1]);
+  if (!heads || heads->size() < 2 || heads->back() < 0) return false;
+  const auto count = static_cast<int64_t>(heads->size());
+  const int64_t groups = heads->back() < count ? heads->back() + 1 : count;
+  for (int64_t i = 0; i < count; ++i) {
+    if ((*heads)[static_cast<size_t>(i)] != i / (count / groups)) return false;
+  }
+  return true;
 }
 
 // One step up through a factor, which multiplies `scale`.
@@ -82,15 +94,20 @@ Status add_norms(const View& view, const Side& q, const Side& k, const Heads& he
   return Done{};
 }
 
+// Ops that move or copy numbers.
+bool moves(const std::string& op) {
+  return op == "Transpose" || op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" ||
+         op == "Expand" || op == "Tile" || op == "Flatten";
+}
+
 }  // namespace
 
 // One step up through a node that moves or copies numbers; empty: none is there.
 std::string moved_from(const View& view, const std::string& at) {
-  static const std::set<std::string> kMoves = {"Transpose", "Reshape", "Squeeze", "Unsqueeze",
-                                               "Expand",    "Tile",    "Flatten"};
   const Node* node = view.producer(at);
   if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return {};
-  if (kMoves.contains(node->op_type)) return node->inputs[0];
+  if (moves(node->op_type)) return node->inputs[0];
+  if (copies_heads(view, *node)) return node->inputs[0];
   if (node->op_type == "Slice" && same_shape(view, at, node->inputs[0])) return node->inputs[0];
   if (node->op_type == "Concat") {  // with an empty cache
     std::string only;
@@ -105,13 +122,14 @@ std::string moved_from(const View& view, const std::string& at) {
 }
 
 std::string climb(const View& view, std::string at, double& scale) {
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = view.skip(at);
     std::string next = moved_from(view, at);
     if (next.empty()) next = scaled_from(view, at, scale);
     if (next.empty()) return at;
     at = std::move(next);
   }
+  return at;
 }
 
 Result<Side> climb_side(const View& view, const std::string& value) {
@@ -128,6 +146,7 @@ Result<Side> climb_side(const View& view, const std::string& value) {
                        "an attention input comes from here; a product with a constant matrix was "
                        "expected, with at most a norm and a rotation of the heads after it");
   side.linear = view.rows(at);
+  side.width = view.width(side.linear);
   return side;
 }
 
@@ -137,8 +156,7 @@ Match make_attention(Context& c, const std::string& value, const Side& q, const 
   const View& view = c.view;
   if (v.rotation || v.norm || v.scale != 1)
     return unsupported(view, v.linear, "the values of attention are scaled, normed or rotated");
-  if (view.width(v.linear) != view.width(k.linear))
-    return unsupported(view, v.linear, "key and value differ in width");
+  if (v.width != k.width) return unsupported(view, v.linear, "key and value differ in width");
   std::vector<std::string> inputs = {q.output(), k.output(), v.output()};
   OCTAVO_CHECK(add_rotation(c, q, k, heads, inputs));
   OCTAVO_CHECK(add_norms(view, q, k, heads, piece, inputs));

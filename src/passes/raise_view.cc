@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "base/half.h"
@@ -23,8 +22,8 @@ uint8_t role(const std::string& input) {
 }
 
 bool shape_follows_data(const Node& node) {
-  static const std::set<std::string> kOps = {"NonZero", "Unique", "Compress", "NonMaxSuppression"};
-  return kOps.contains(node.op_type);
+  const auto& op = node.op_type;
+  return op == "NonZero" || op == "Unique" || op == "Compress" || op == "NonMaxSuppression";
 }
 
 bool has_subgraph(const Node& node) {
@@ -144,8 +143,7 @@ bool View::is_float_cast(const Node& node) const {
 
 std::optional<Initializer> View::constant(const std::string& value) const {
   std::string at = value;
-  // Each step goes to the maker of a value, and a checked graph has no cycle.
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     if (const size_t i = index_.initializer(at); i != GraphIndex::kNone)
       return graph_->initializers[i];
     const Node* node = producer(at);
@@ -159,6 +157,7 @@ std::optional<Initializer> View::constant(const std::string& value) const {
     if (!same && !is_float_cast(*node)) return std::nullopt;
     at = node->inputs[0];
   }
+  return std::nullopt;
 }
 
 std::optional<Initializer> View::vector(const std::string& value, int64_t count) const {
@@ -174,8 +173,10 @@ std::optional<Initializer> View::vector(const std::string& value, int64_t count)
 std::optional<Matrix> View::matrix(const std::string& value) const {
   std::string at = value;
   bool transposed = false;
-  while (true) {
-    if (auto found = constant(at)) {
+  for (int step = 0; step < kMaxSteps; ++step) {
+    auto found = constant(at);
+    if (!found) found = dequantized(at);
+    if (found) {
       if (found->shape().size() != 2 || found->storage == Initializer::Storage::sparse)
         return std::nullopt;
       return Matrix{*std::move(found), transposed};
@@ -194,6 +195,7 @@ std::optional<Matrix> View::matrix(const std::string& value) const {
     }
     at = node->inputs[0];
   }
+  return std::nullopt;
 }
 
 Tensor View::probed(const std::string& value) const {
@@ -231,7 +233,7 @@ std::optional<std::vector<int64_t>> View::integers(const std::string& value) con
 
 std::string View::skip(const std::string& value) const {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     if (const auto twin = twins_.find(at); twin != twins_.end()) at = twin->second;
     const Node* node = producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty() || node->inputs[0].empty())
@@ -243,11 +245,12 @@ std::string View::skip(const std::string& value) const {
     if (node->op_type == "Cast" && standard(node->inputs[0], "MatMulInteger") != nullptr) return at;
     at = node->inputs[0];
   }
+  return at;
 }
 
 std::string View::rows(const std::string& value) const {
   std::string at = value;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
     at = skip(at);
     const Node* node = producer(at);
     if (node == nullptr || !node->domain.empty() || node->inputs.empty()) return at;
@@ -259,6 +262,7 @@ std::string View::rows(const std::string& value) const {
       return at;
     at = before;
   }
+  return at;
 }
 
 double element(const Tensor& tensor, size_t i) {
@@ -312,10 +316,9 @@ std::vector<std::string> probe_values(const Graph& graph) {
   std::vector<std::string> names;
   const auto all = raise::dependencies(graph);
   if (!all) return names;
-  constexpr unsigned kVaries = raise::kIds | raise::kOther;
   for (const Node& node : graph.nodes) {
     for (const auto& out : node.outputs) {
-      if (!out.empty() && (all->at(out) & kVaries) == 0) names.push_back(out);
+      if (!out.empty() && (all->at(out) & (raise::kIds | raise::kOther)) == 0) names.push_back(out);
     }
   }
   return names;

@@ -32,7 +32,7 @@ enum Dependency : uint8_t {
 using Dependencies = std::unordered_map<std::string, uint8_t>;
 Result<Dependencies> dependencies(const Graph& graph);
 
-// A constant matrix, seen through Transpose and Cast.
+// A constant matrix, seen through Transpose, Cast and DequantizeLinear.
 struct Matrix {
   Initializer constant;
   bool transposed = false;  // stored the other way round
@@ -73,6 +73,8 @@ class View {
   // A constant of `count` elements, all along one axis; count 0: of any size above 1.
   std::optional<Initializer> vector(const std::string& value, int64_t count) const;
   std::optional<Matrix> matrix(const std::string& value) const;
+  // The floats of a DequantizeLinear whose inputs are constants.
+  std::optional<Initializer> dequantized(const std::string& value) const;
   // A number: a constant of one element, or one that the probe saw and that depends on nothing but
   // lengths.
   std::optional<double> number(const std::string& value) const;
@@ -103,6 +105,10 @@ class View {
   int64_t tokens_ = 0;
   int64_t length_ = 0;
 };
+
+// Chains of nodes that change nothing are a few long; a longer one is not followed to its end, so
+// that a file cannot make raising slow.
+inline constexpr int kMaxSteps = 256;
 
 // One number of a tensor of any numeric type, as double.
 double element(const Tensor& tensor, size_t i);

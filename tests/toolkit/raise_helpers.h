@@ -26,14 +26,8 @@ inline Result<Raised> raise(const Model& model) {
 
 inline Result<std::vector<Tensor>> run_text(const Model& model, const std::vector<int64_t>& ids) {
   OCTAVO_TRY(const Session session, Session::create(model, {.pool = nullptr, .threads = 2}));
-  std::vector<Feed> feeds;
-  if (const auto inputs = read_signature_inputs(session.graph())) {
-    OCTAVO_TRY(feeds, token_feeds(*inputs, ids, 1));
-  } else {  // no ids: the position values of some models need the mask alone
-    for (const auto& v : session.graph().inputs)
-      feeds.emplace_back(v.name, Tensor::of<int64_t>({1, static_cast<int64_t>(ids.size())},
-                                                     std::vector<int64_t>(ids.size(), 1)));
-  }
+  OCTAVO_TRY(const auto inputs, read_signature_inputs(session.graph()));
+  OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(inputs, ids, 1));
   return session.run(feeds);
 }
 

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -225,11 +227,16 @@ class RaisedRun {
         const size_t begin = window > 0 && i >= window ? i + 1 - window : 0;
         std::vector<double> p;
         double total = 0;
+        double most = -std::numeric_limits<double>::infinity();
         for (size_t j = begin; j < end; ++j) {
           double score = 0;
           for (size_t c = 0; c < d; ++c) score += q.row(i)[h * d + c] * k.row(j)[kv * d + c];
-          p.push_back(std::exp(score * double{node.float_or("scale", 0)}));
-          total += p.back();
+          p.push_back(score * double{node.float_or("scale", 0)});
+          most = std::max(most, p.back());
+        }
+        for (double& weight : p) {
+          weight = std::exp(weight - most);
+          total += weight;
         }
         for (size_t j = begin; j < end; ++j) {
           for (size_t c = 0; c < d; ++c)
