@@ -8,10 +8,9 @@
 //
 // graph inputs     input_ids [tokens] int64, and the position values (float32 [length, width], one
 //                  row a position, the same for every text; see Raised::positions)
-// Embed            (input_ids, table, [token_type_row], [positions], [scale], [zero_point])
+// Embed            (input_ids, table, [token_type_row], [positions])
 //                  y = table[id] + token_type_row + positions[place in the text]
-//                  table [V, W] float32, float16, bfloat16, or int8 / uint8: (table - zero_point) *
-//                  scale, scale and zero_point scalars or [V] by row.
+//                  table [V, W] float32, float16 or bfloat16
 //                  token_type_row [1, W]; positions: the name of a position value
 // RMSNorm          (x, gain) {epsilon}
 //                  y = x / sqrt(mean(x^2) + epsilon) * gain

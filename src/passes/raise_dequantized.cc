@@ -7,33 +7,34 @@ namespace octavo::raise {
 
 namespace {
 
-struct Parts {
-  Initializer values, scale;
-  std::optional<Initializer> zero_point;
-  size_t axis = 0;  // of a scale that is no scalar
-};
-
-Result<Tensor> dequantize(const Parts& p) {
-  OCTAVO_TRY(const Tensor values, p.values.tensor());
-  OCTAVO_TRY(const Tensor scale, p.scale.tensor());
+Result<Tensor> dequantize(const Quantized& q) {
+  OCTAVO_TRY(const Tensor values, q.values.tensor());
+  OCTAVO_TRY(const Tensor scale, q.scale.tensor());
   Tensor zero;
-  if (p.zero_point) {
-    OCTAVO_TRY(zero, p.zero_point->tensor());
+  if (q.zero_point) {
+    OCTAVO_TRY(zero, q.zero_point->tensor());
   }
   OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, values.shape()));
   size_t inner = 1;  // elements that share a scale, one after another
-  for (size_t d = p.axis + 1; d < values.rank(); ++d) inner *= static_cast<size_t>(values.dim(d));
+  for (size_t d = q.axis + 1; d < values.rank(); ++d) inner *= static_cast<size_t>(values.dim(d));
   const auto scales = static_cast<size_t>(scale.size());
   float* to = out.mutable_data<float>();
   for (size_t i = 0; i < static_cast<size_t>(values.size()); ++i) {
     const size_t s = scales == 1 ? 0 : i / inner % scales;
-    const double offset = zero.defined() ? element(zero, s) : 0;
+    const double offset = zero.defined() ? element(zero, zero.size() == 1 ? 0 : s) : 0;
     to[i] = static_cast<float>(element(values, i) - offset) * static_cast<float>(element(scale, s));
   }
+  values.drop_pages();
   return out;
 }
 
 }  // namespace
+
+Initializer dequantized(const std::string& name, Quantized quantized) {
+  const Shape shape = quantized.values.shape();
+  return {name, DType::f32, shape,
+          [q = std::move(quantized)]() -> Result<Tensor> { return dequantize(q); }};
+}
 
 std::optional<Initializer> View::dequantized(const std::string& value) const {
   const Node* node = standard(value, "DequantizeLinear", 2);
@@ -43,7 +44,7 @@ std::optional<Initializer> View::dequantized(const std::string& value) const {
   if (!values || !scale || (values->dtype() != DType::i8 && values->dtype() != DType::u8) ||
       scale->dtype() != DType::f32 || values->shape().empty())
     return std::nullopt;
-  Parts parts{*std::move(values), *std::move(scale), {}, 0};
+  Quantized parts{*std::move(values), *std::move(scale), {}, 0};
   const auto rank = static_cast<int64_t>(parts.values.shape().size());
   int64_t axis = node->int_or("axis", 1);
   axis += axis < 0 ? rank : 0;
@@ -60,8 +61,7 @@ std::optional<Initializer> View::dequantized(const std::string& value) const {
         parts.zero_point->dtype() != parts.values.dtype())
       return std::nullopt;
   }
-  const Shape shape = parts.values.shape();
-  return Initializer(value, DType::f32, shape, [parts] { return dequantize(parts); });
+  return raise::dequantized(value, std::move(parts));
 }
 
 }  // namespace octavo::raise

@@ -35,20 +35,6 @@ std::string indices_of(const View& view, const std::string& value) {
   return at;
 }
 
-// DequantizeLinear's numbers: one for all, or by row of the table.
-bool read_scale(const View& view, const Node& dequantize, Table& table) {
-  const auto rows = table.values.shape()[0];
-  const auto fits = [&](const std::optional<Initializer>& i) {
-    const auto count = i ? element_count(i->shape()) : Result<int64_t>(0);
-    return count && (*count == 1 || *count == rows);
-  };
-  table.scale = view.constant(dequantize.inputs[1]);
-  if (!fits(table.scale)) return false;
-  if (dequantize.inputs.size() < 3 || dequantize.inputs[2].empty()) return true;
-  table.zero_point = view.constant(dequantize.inputs[2]);
-  return fits(table.zero_point);
-}
-
 bool is_table(const std::optional<Initializer>& constant, bool quantized) {
   if (!constant || constant->shape().size() != 2) return false;
   const DType t = constant->dtype();
@@ -64,18 +50,22 @@ std::optional<Table> match_gather(const View& view, const std::string& value,
   const Node* gather = view.standard(after == nullptr ? at : after->inputs[0], "Gather", 2);
   if (gather == nullptr || gather->int_or("axis", 0) != 0) return std::nullopt;
   indices = gather->inputs[1];
-  const Node* before = view.standard(view.skip(gather->inputs[0]), "DequantizeLinear", 2);
-  const Node* dequantize = after != nullptr ? after : before;
-  if (after != nullptr && before != nullptr) return std::nullopt;
-  const auto constant = view.constant(before != nullptr ? before->inputs[0] : gather->inputs[0]);
-  if (!is_table(constant, dequantize != nullptr)) return std::nullopt;
-  Table table{*constant, {}, {}};
-  if (dequantize == nullptr) return table;
-  if (!read_scale(view, *dequantize, table)) return std::nullopt;
-  // After the Gather a scale by row would belong to the wrong axis; before it, axis 0 is the row.
-  const bool scalar = table.scale->shape().empty() || table.scale->shape() == Shape{1};
-  if (!scalar && (after != nullptr || dequantize->int_or("axis", 1) != 0)) return std::nullopt;
-  return table;
+  if (after == nullptr) {
+    auto whole = view.constant(gather->inputs[0]);
+    if (!whole) whole = view.dequantized(view.skip(gather->inputs[0]));
+    return is_table(whole, false) ? std::optional(Table{*whole, {}, {}}) : std::nullopt;
+  }
+  // Behind the Gather the rows have other numbers than in the table: one scale for all.
+  const auto values = view.constant(gather->inputs[0]);
+  const auto scale = view.constant(after->inputs[1]);
+  const bool shifted = after->inputs.size() > 2 && !after->inputs[2].empty();
+  auto zero = shifted ? view.constant(after->inputs[2]) : std::nullopt;
+  const auto is_one = [](const std::optional<Initializer>& i) {
+    const auto count = i ? element_count(i->shape()) : Result<int64_t>(0);
+    return count && *count == 1;
+  };
+  if (!is_table(values, true) || !is_one(scale) || (shifted && !is_one(zero))) return std::nullopt;
+  return Table{*values, scale, std::move(zero)};
 }
 
 bool all_zero(const Tensor& tensor) {
@@ -86,26 +76,11 @@ bool all_zero(const Tensor& tensor) {
   return true;
 }
 
-// Row 0, as floats where it was quantized.
-Initializer first_row(const Table& table) {
-  Initializer row = take_rows(table.values, 0, 1);
-  if (!table.scale) return row;
-  const Shape shape = row.shape();
-  return {row.name() + "/float", DType::f32, shape, [row, table]() -> Result<Tensor> {
-            OCTAVO_TRY(const Tensor q, row.tensor());
-            OCTAVO_TRY(const Tensor scale, table.scale->tensor());
-            Tensor zero;
-            if (table.zero_point) {
-              OCTAVO_TRY(zero, table.zero_point->tensor());
-            }
-            OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, q.shape()));
-            const double offset = zero.defined() ? element(zero, 0) : 0;
-            for (int64_t i = 0; i < q.size(); ++i)
-              out.mutable_data<float>()[i] =
-                  static_cast<float>(element(q, static_cast<size_t>(i)) - offset) *
-                  static_cast<float>(element(scale, 0));
-            return out;
-          }};
+// As floats where it was quantized: a row is read once a token, and kernels gather floats.
+Initializer floats(const Table& table) {
+  if (!table.scale) return table.values;
+  return dequantized(table.values.name() + "/float",
+                     {table.values, *table.scale, table.zero_point, 0});
 }
 
 // The terms of a sum in which one depends on the ids at most; empty: it is no such sum.
@@ -153,7 +128,7 @@ Match raise_embed(Context& c, const std::string& value) {
     if (view.varies(term)) return std::optional<Piece>();
     if (table && ((view.depends(term) & kTypes) != 0 || all_zero(view.probed(indices)))) {
       if (types) return unsupported(view, term, "a second table of token types");
-      types = first_row(*table);
+      types = take_rows(floats(*table), 0, 1);
     } else if (view.by_length(term)) {
       if (!places.empty()) return unsupported(view, term, "a second table of positions");
       places = term;
@@ -170,14 +145,12 @@ Match raise_embed(Context& c, const std::string& value) {
   };
   if (types && types->shape()[1] != width)
     return unsupported(view, value, "the tables of words and types differ in width");
-  give(words->values);
+  give(floats(*words));
   give(types);
   inputs.emplace_back();
   if (!places.empty()) {
     OCTAVO_TRY(inputs.back(), c.positions.use(places, width));
   }
-  give(words->scale);
-  give(words->zero_point);
   while (inputs.back().empty()) inputs.pop_back();
   piece.nodes.push_back(raised_node(raised::kEmbed, std::move(inputs), value));
   return std::optional(std::move(piece));

@@ -40,6 +40,16 @@ struct Matrix {
   int64_t columns() const { return constant.shape()[transposed ? 0 : 1]; }
 };
 
+// 8-bit numbers: (values - zero_point) * scale, one scale for all or one along an axis.
+struct Quantized {
+  Initializer values, scale;
+  std::optional<Initializer> zero_point;
+  size_t axis = 0;
+};
+// Their floats, made when the bytes are asked for. Precondition: scale and zero point have one
+// element, or as many as the axis.
+Initializer dequantized(const std::string& name, Quantized quantized);
+
 class View {
  public:
   static Result<View> make(const Model& model, const Probe& probe, const std::string& output);

@@ -27,6 +27,7 @@ struct Spelling {
   };
   enum class Rotation { split, slice, halves, swapped, none };
   enum class Mask { add, where, where_not, none };
+  enum class Table { floats, gathered_bytes, bytes_by_row, bytes_by_column };
   enum class Places { range, input, mask };
   enum class Scale { query, scores_mul, scores_div, both_sides };
   enum class Product {
@@ -47,6 +48,7 @@ struct Spelling {
   Gate gate = Gate::silu;
   Rotation rotation = Rotation::split;
   Mask mask = Mask::add;
+  Table table = Table::floats;
   Places places = Places::range;
   Scale scale = Scale::query;
   Product product = Product::matmul;
@@ -82,7 +84,7 @@ class RaiseGraph {
       row_of_places_ = b_.input("position_ids", DType::i64, {"batch", "sequence"});
     if (s_.places == Spelling::Places::mask)
       row_of_places_ = op("CumSum", {real, b_.scalar(int64_t{1})}) - b_.scalar(int64_t{1});
-    Value x = op("Gather", {weight({kVocabulary, kWidth}, 1), ids});
+    Value x = words(ids);
     x = x + attention(norm(x, kWidth));
     x = x + feed_forward(norm(x, kWidth));
     b_.output(norm(x, kWidth), "last_hidden_state", DType::f32, {"batch", "sequence", kWidth});
@@ -107,6 +109,22 @@ class RaiseGraph {
       v = static_cast<float>((static_cast<double>(state_ >> 40) / (1 << 23) - 1) * spread);
     }
     return b_.initializer({"w" + std::to_string(count_++), Tensor::of<float>(shape, values)});
+  }
+
+  Value words(const Value& ids) {
+    using T = Spelling::Table;
+    if (s_.table == T::floats) return op("Gather", {weight({kVocabulary, kWidth}, 1), ids});
+    std::vector<uint8_t> bytes(kVocabulary * kWidth);
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 89 % 251);
+    const Value q = b_.initializer({"table", Tensor::of<uint8_t>({kVocabulary, kWidth}, bytes)});
+    if (s_.table == T::gathered_bytes)
+      return op("DequantizeLinear", {op("Gather", {q, ids}), b_.scalar(0.01F),
+                                     b_.constant(Tensor::scalar<uint8_t>(120))});
+    const bool by_row = s_.table == T::bytes_by_row;
+    const int64_t count = by_row ? kVocabulary : kWidth;
+    const Value scale = weight({count}, 0.02);
+    const Value floats = op("DequantizeLinear", {q, scale}, {{"axis", int64_t{by_row ? 0 : 1}}});
+    return op("Gather", {floats, ids});
   }
 
   Value mean(const Value& x) {

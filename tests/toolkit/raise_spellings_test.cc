@@ -58,6 +58,8 @@ std::vector<Case> cases() {
     add("window_" + std::to_string(window), [window](S& s) { s.window = window; });
   add("places_of_an_input", [](S& s) { s.places = S::Places::input; });
   add("places_by_the_mask", [](S& s) { s.places = S::Places::mask; });
+  for (const auto t : {S::Table::gathered_bytes, S::Table::bytes_by_row, S::Table::bytes_by_column})
+    add("table_" + std::to_string(static_cast<int>(t)), [t](S& s) { s.table = t; });
   for (const auto op : {S::Op::grouped, S::Op::grouped_packed})
     add("op_" + std::to_string(static_cast<int>(op)), [op](S& s) {
       s.op = op;

@@ -111,14 +111,11 @@ class RaisedRun {
     const Tensor* table = constant(node, 1);
     const Tensor* type = constant(node, 2);
     const Tensor* places = constant(node, 3);
-    const Tensor* scale = constant(node, 4);
-    const Tensor* zero = constant(node, 5);
     Rows y{ids_.size(), static_cast<size_t>(table->dim(1)), {}};
     for (size_t t = 0; t < ids_.size(); ++t) {
       const auto id = static_cast<size_t>(ids_[t]);
       for (size_t i = 0; i < y.width; ++i) {
         double v = at(*table, id * y.width + i);
-        if (scale != nullptr) v = (v - spread(zero, id, 0)) * spread(scale, id, 1);
         y.x.push_back(v + (type == nullptr ? 0 : at(*type, i)) +
                       (places == nullptr ? 0 : at(*places, t * y.width + i)));
       }
