@@ -6,12 +6,12 @@
 #include <array>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "embed/packed_file.h"
+#include "embed/raise_probe.h"
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
@@ -71,7 +71,8 @@ class Maker {
     OCTAVO_CHECK(inline_functions(model_));
     vocabulary_ = signature_.vocabulary > 0 ? signature_.vocabulary : 2;
     OCTAVO_TRY(plain_, Session::create(model_, {.pool = pool_}));
-    OCTAVO_TRY(const Probe probe, run_probe());
+    OCTAVO_TRY(const Probe probe,
+               run_raise_probe(*plain_, probe_ids(static_cast<size_t>(kProbeLength), vocabulary_)));
     RaiseOptions raise_options;
     raise_options.output = signature_.output;
     OCTAVO_TRY(Raised raised, raise_encoder(model_, probe, raise_options));
@@ -123,28 +124,6 @@ class Maker {
   }
 
  private:
-  Result<Probe> run_probe() {
-    const auto length = static_cast<size_t>(kProbeLength);
-    const std::vector<int64_t> ids = probe_ids(length, vocabulary_);
-    OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature_.inputs, ids, 1));
-    Probe probe;
-    for (const auto& [name, tensor] : feeds) probe.shapes[name] = tensor.shape();
-    const std::vector<std::string> names = probe_values(model_.graph);
-    const std::set<std::string> kept(names.begin(), names.end());
-    RunOptions run;
-    for (const Node& node : model_.graph.nodes)
-      for (const std::string& output : node.outputs)
-        if (!output.empty()) run.watch.push_back(output);
-    run.tap = [&](const std::string& name, const Tensor& tensor) -> Status {
-      probe.shapes[name] = tensor.shape();
-      if (tensor.size() > kProbeElements || !kept.contains(name)) return Done{};
-      OCTAVO_TRY(probe.values[name], tensor.clone());
-      return Done{};
-    };
-    OCTAVO_CHECK(plain_->run(feeds, run).within("probing the graph"));
-    return probe;
-  }
-
   // Every position value for as many positions as the model has.
   Result<std::map<std::string, Tensor>> position_values(const Raised& raised) const {
     std::map<std::string, Tensor> values;
@@ -164,12 +143,15 @@ class Maker {
         last = std::move(made).error();
         continue;
       }
+      bool whole = true;
       for (size_t i = 0; i < raised.position_values.size(); ++i) {
         const PositionValue& value = raised.position_values[i];
-        OCTAVO_TRY(Tensor rows, (*made)[i].reshaped({static_cast<int64_t>(length), value.width}));
-        values.emplace(value.name, std::move(rows));
+        Result<Tensor> rows = (*made)[i].reshaped({static_cast<int64_t>(length), value.width});
+        whole = whole && rows;  // a Slice past the end of a table gives what there is
+        if (rows) values.insert_or_assign(value.name, *std::move(rows));
+        if (!rows) last = std::move(rows).error();
       }
-      return values;
+      if (whole) return values;
     }
     return std::move(last).within("positions");
   }
