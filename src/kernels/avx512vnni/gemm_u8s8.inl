@@ -19,6 +19,8 @@ struct TileS8 {
   const uint8_t* zero;
   size_t zero_stride;
   const int8_t* panel;
+  const char* next;  // what to fetch meanwhile, next_step bytes for every four k
+  size_t next_step;
   const int32_t* sums;
   int32_t* c;  // of Out::sums
   size_t ldc;
@@ -79,6 +81,8 @@ void tile_s8(const TileS8& t) {
   const uint8_t* a = t.a;
   const int8_t* b = t.panel;
   const size_t lda = t.lda;
+  const char* next = t.next;
+  const size_t next_step = t.next_step;
   for (size_t quads = t.k / 4; quads > 0; --quads) {
     __m512i column[4];
 #pragma GCC unroll 32
@@ -89,6 +93,8 @@ void tile_s8(const TileS8& t) {
 #pragma GCC unroll 32
       for (int j = 0; j < 4; ++j) dot4(acc[i][j], row, column[j]);
     }
+    _mm_prefetch(next, _MM_HINT_T0);
+    next += next_step;
     a += 4;
     b += 256;
   }
@@ -146,6 +152,7 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
     t.zero = a_zero;
     t.zero_stride = a_zero_stride;
     t.panel = packed + n / kPanelS8 * panel_bytes;
+    t.next = reinterpret_cast<const char*>(t.panel);
     t.sums = column_sums + n;
     t.c = c + n;
     t.ldc = ldc;
@@ -164,9 +171,10 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
 }
 
 // Panels outside, rows inside: the panel (64 KiB at K = 1024) and A stay in the second-level cache.
-// Zen 4, one core: 232 of 234 GMAC/s at K = 1024 to 3072 from four rows on, 224 with swiglu; up to
-// six rows, weights pass at the speed of memory (20 GB/s). Prefetching them made that slower, by a
-// quarter 2 KB ahead and by a tenth when the next panel was fetched to the second level meanwhile.
+// Zen 4, one core: 232 of 234 GMAC/s at K = 1024 to 3072 from four rows on, 224 with swiglu, 192
+// with gelu at K = 384. With weights that come from memory, rows up to six go at its speed (25
+// GB/s); 16, 32 and 128 rows reach 195, 219 and 226 GMAC/s, where without fetching the next panel
+// it was 177, 203 and 223. Two lines at a time, or fetching in the first tile too, is slower.
 void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
                    const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
                    Epilogue epilogue, float* c, size_t ldc) {
@@ -185,6 +193,7 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
     t.zero = a_zero;
     t.zero_stride = 1;
     t.panel = layer.packed + n / kPanelS8 * panel_bytes;
+    t.next = reinterpret_cast<const char*>(t.panel);
     t.sums = layer.column_sums + n;
     t.a_scale = a_scale;
     t.scale = layer.scale + n;
@@ -193,6 +202,10 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
     t.ldf = direct ? ldc : kPanelS8;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t rows = m * (i + 1) / tiles - m * i / tiles;
+      // The first tile waits for the panel to come from memory; the next four fetch the next panel,
+      // a line for every four k, which is about as fast as memory is.
+      t.next_step = i >= 1 && i <= 4 && n + kPanelS8 < n1 ? 64 : 0;
+      if (i == 1) t.next += panel_bytes;
       if (direct && epilogue == Epilogue::add) {
         rows_s8<Out::added>(rows, t);
       } else {
@@ -205,6 +218,7 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
         to += rows * ldc;
       }
       t.a += rows * lda;
+      t.next += layer.k / 4 * t.next_step;
       t.zero += rows;
       t.a_scale += rows;
     }
