@@ -20,6 +20,7 @@ struct TileS8 {
   const uint8_t* zero;
   size_t zero_stride;
   bool begin;  // of k: C is not there yet
+  bool whole;  // all eight columns exist
 };
 
 // Four columns of four k.
@@ -75,9 +76,13 @@ void tile_s8(const TileS8& t) {
     const __m256i dot = _mm256_permute4x64_epi64(pairs, _MM_SHUFFLE(3, 1, 2, 0));
     int32_t* c = t.c + static_cast<size_t>(i) * t.ldc;
     const int32_t zero = t.zero[static_cast<size_t>(i) * t.zero_stride];
-    const __m256i before = t.begin ? _mm256_mullo_epi32(t.sums, _mm256_set1_epi32(-zero))
-                                   : _mm256_maskload_epi32(c, t.mask);
-    _mm256_maskstore_epi32(c, t.mask, _mm256_add_epi32(before, dot));
+    // Masked stores take ten times as long as others, which shows when a block is short.
+    auto* to = reinterpret_cast<__m256i*>(c);
+    const __m256i before = t.begin   ? _mm256_mullo_epi32(t.sums, _mm256_set1_epi32(-zero))
+                           : t.whole ? _mm256_loadu_si256(to)
+                                     : _mm256_maskload_epi32(c, t.mask);
+    const __m256i after = _mm256_add_epi32(before, dot);
+    t.whole ? _mm256_storeu_si256(to, after) : _mm256_maskstore_epi32(c, t.mask, after);
   }
 }
 
@@ -92,17 +97,30 @@ inline void widen_row(size_t k, const uint8_t* from, int16_t* to) {
   for (; p % 4 != 0; ++p) to[p] = 0;
 }
 
-// Up to kBlockRows rows, from k0 on.
-void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t k, const int16_t* rows,
+// Weights that are wanted soon, asked for a few lines at a time: more than the CPU can wait for at
+// once would hold up the work.
+struct Ahead {
+  const int8_t* next;
+  const int8_t* end;
+  void fetch(size_t lines) {
+    for (; lines > 0 && next < end; --lines, next += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T0);
+    }
+  }
+};
+
+// Up to kBlockRows rows, `part` k from k0 on. Every eight columns fetch kLinesAhead lines.
+constexpr size_t kLinesAhead = 16;
+void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t part, size_t k, const int16_t* rows,
               const uint8_t* zero, size_t zero_stride, const int8_t* packed,
-              const int32_t* column_sums, int32_t* c, size_t ldc) {
+              const int32_t* column_sums, int32_t* c, size_t ldc, Ahead& ahead) {
   const size_t panel_bytes = (k + 3) / 4 * 4 * kPanelS8;
-  const size_t left = k - k0;
   const size_t tiles = (m + 5) / 6;
   // Columns outside, rows inside: eight columns of a block of k stay in the first-level cache.
   for (size_t n = n0; n < n1; n += 8) {
+    ahead.fetch(kLinesAhead);
     TileS8 t;
-    t.quads = ((left < kBlockK ? left : kBlockK) + 3) / 4;
+    t.quads = (part + 3) / 4;
     t.a = rows;
     t.panel = packed + n / kPanelS8 * panel_bytes + k0 * kPanelS8 + n % kPanelS8 * 4;
     t.c = c + n;
@@ -112,6 +130,7 @@ void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t k, const int16_t
     t.zero = zero;
     t.zero_stride = zero_stride;
     t.begin = k0 == 0;
+    t.whole = n1 - n >= 8;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t count = m * (i + 1) / tiles - m * i / tiles;
       switch (count) {
@@ -154,8 +173,9 @@ void gemm_u8s8_s32(size_t m, size_t n0, size_t n1, size_t k, const uint8_t* a, s
       for (size_t r = 0; r < count; ++r) {
         widen_row(part, a + (i + r) * lda + k0, rows + r * kBufferRow);
       }
-      block_s8(count, n0, n1, k0, k, rows, a_zero + i * a_zero_stride, a_zero_stride, packed,
-               column_sums, c + i * ldc, ldc);
+      Ahead nothing{packed, packed};
+      block_s8(count, n0, n1, k0, part, k, rows, a_zero + i * a_zero_stride, a_zero_stride, packed,
+               column_sums, c + i * ldc, ldc, nothing);
       k0 += kBlockK;
     } while (k0 < k);
   }
