@@ -19,8 +19,10 @@ struct TileS8 {
   __m256i sums;  // of those columns
   const uint8_t* zero;
   size_t zero_stride;
-  bool begin;  // of k: C is not there yet
-  bool whole;  // all eight columns exist
+  bool begin;        // of k: C is not there yet
+  bool whole;        // all eight columns exist
+  const char* next;  // what to fetch meanwhile, next_step bytes for every four k
+  size_t next_step;
 };
 
 // Four columns of four k.
@@ -57,6 +59,8 @@ void tile_s8(const TileS8& t) {
   }
   const int16_t* a = t.a;
   const int8_t* b = t.panel;
+  const char* next = t.next;
+  const size_t next_step = t.next_step;
   for (size_t quads = t.quads; quads > 0; --quads) {
     const __m256i column0 = widen_columns(b);
     const __m256i column1 = widen_columns(b + 16);
@@ -66,6 +70,8 @@ void tile_s8(const TileS8& t) {
       multiply_add(acc[i][0], row, column0);
       multiply_add(acc[i][1], row, column1);
     }
+    _mm_prefetch(next, _MM_HINT_T0);
+    next += next_step;
     a += 4;
     b += kPanelS8 * 4;
   }
@@ -97,20 +103,14 @@ inline void widen_row(size_t k, const uint8_t* from, int16_t* to) {
   for (; p % 4 != 0; ++p) to[p] = 0;
 }
 
-// Weights that are wanted soon, asked for a few lines at a time: more than the CPU can wait for at
-// once would hold up the work.
+// Weights that are wanted soon: fetched a line at a time between the multiplications, since more
+// than the CPU can wait for at once holds up the work.
 struct Ahead {
   const int8_t* next;
   const int8_t* end;
-  void fetch(size_t lines) {
-    for (; lines > 0 && next < end; --lines, next += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T0);
-    }
-  }
 };
 
-// Up to kBlockRows rows, `part` k from k0 on. Every eight columns fetch kLinesAhead lines.
-constexpr size_t kLinesAhead = 16;
+// Up to kBlockRows rows, `part` k from k0 on. Fetches as many bytes as it reads.
 void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t part, size_t k, const int16_t* rows,
               const uint8_t* zero, size_t zero_stride, const int8_t* packed,
               const int32_t* column_sums, int32_t* c, size_t ldc, Ahead& ahead) {
@@ -118,7 +118,6 @@ void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t part, size_t k, 
   const size_t tiles = (m + 5) / 6;
   // Columns outside, rows inside: eight columns of a block of k stay in the first-level cache.
   for (size_t n = n0; n < n1; n += 8) {
-    ahead.fetch(kLinesAhead);
     TileS8 t;
     t.quads = (part + 3) / 4;
     t.a = rows;
@@ -131,6 +130,9 @@ void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t part, size_t k, 
     t.zero_stride = zero_stride;
     t.begin = k0 == 0;
     t.whole = n1 - n >= 8;
+    t.next = reinterpret_cast<const char*>(ahead.next);
+    t.next_step = ahead.next < ahead.end ? kPanelS8 * 4 / 8 : 0;
+    ahead.next += t.next_step * t.quads;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t count = m * (i + 1) / tiles - m * i / tiles;
       switch (count) {
@@ -153,6 +155,7 @@ void block_s8(size_t m, size_t n0, size_t n1, size_t k0, size_t part, size_t k, 
           tile_s8<6>(t);
           break;
       }
+      t.next_step = 0;  // the first tile has fetched it
       t.a += count * kBufferRow;
       t.c += count * ldc;
       t.zero += count * zero_stride;
