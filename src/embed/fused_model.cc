@@ -35,6 +35,9 @@ constexpr size_t kCheckLength = 70;
 // activation by a whole step now and then, layer after layer; a graph that was read wrongly is an
 // order of magnitude away, and its cosine is what tells the two apart.
 constexpr double kFloatDifference = 1e-3;
+// The executor rounds every activation of a float16 graph to 11 bits, the fused path none: measured
+// 0.001 to 0.004 on two layers.
+constexpr double kHalfDifference = 0.02;
 constexpr double kInt8Cosine = 0.98;
 
 // Ids that are spread over the vocabulary, the same every time.
@@ -108,7 +111,7 @@ class Maker {
     const auto reference = wanted[0].values<float>();
     if (!int8) {
       const double difference = relative_difference(got, reference);
-      if (!(difference <= kFloatDifference))
+      if (!(difference <= (computes_in_half() ? kHalfDifference : kFloatDifference)))
         return Error{Code::unsupported, "raised, but its numbers differ from the graph's by " +
                                             std::to_string(difference) + " of their range"};
       return Done{};
@@ -124,6 +127,12 @@ class Maker {
   }
 
  private:
+  bool computes_in_half() const {
+    return std::any_of(model_.graph.nodes.begin(), model_.graph.nodes.end(), [](const Node& node) {
+      return node.op_type == "Cast" && node.int_or("to", 0) == static_cast<int64_t>(DType::f16);
+    });
+  }
+
   // Every position value for as many positions as the model has.
   Result<std::map<std::string, Tensor>> position_values(const Raised& raised) const {
     std::map<std::string, Tensor> values;

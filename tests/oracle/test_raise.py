@@ -4,6 +4,7 @@ the plain executor; in float the two must agree, in INT8 the executor's one scal
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -89,6 +90,17 @@ def test_exported_by_torch(tiny, tmp_path, name, exporter, attention):
     subprocess.run([sys.executable, SOURCE / "tools/export_torch.py", tiny / name, tmp_path / "m.onnx", "--exporter",
                     exporter, "--attention", attention], check=True, capture_output=True)
     expect(tmp_path / "m.onnx", name)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name, snapshot", [("bert_dynamo_opset21", "bert"), ("llama_dynamo_opset18", "llama")])
+def test_half_precision_runs_fused(octavo, tiny, tmp_path, name, snapshot):
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    model = convert_float_to_float16(onnx.load(FOREIGN / f"{name}.onnx"), keep_io_types=True)
+    shutil.copytree(tiny / snapshot, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors"))
+    onnx.save(model, tmp_path / "m/model.onnx")
+    done = octavo("embed", tmp_path / "m", "--explain", "--no-cache", "hello world, one two three")
+    assert "runs as 2 fused layers" in done.stderr
 
 
 @pytest.mark.torch
