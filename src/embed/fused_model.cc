@@ -156,9 +156,12 @@ class Maker {
       for (size_t i = 0; i < raised.position_values.size(); ++i) {
         const PositionValue& value = raised.position_values[i];
         Result<Tensor> rows = (*made)[i].reshaped({static_cast<int64_t>(length), value.width});
-        whole = whole && rows;  // a Slice past the end of a table gives what there is
-        if (rows) values.insert_or_assign(value.name, *std::move(rows));
-        if (!rows) last = std::move(rows).error();
+        if (rows) {
+          values.insert_or_assign(value.name, *std::move(rows));
+        } else {  // a Slice past the end of a table gives what there is
+          last = std::move(rows).error();
+          whole = false;
+        }
       }
       if (whole) return values;
     }
