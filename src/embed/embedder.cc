@@ -16,6 +16,7 @@ struct Embedder::State {
   std::optional<Tokenizer> tokenizer;
   std::optional<Encoder> encoder;
   std::shared_ptr<ThreadPool> pool;
+  size_t max_batch_tokens = 0;
 
   Result<std::string> prompt(const std::string& name) const;
   Result<size_t> length_limit(size_t asked) const;
@@ -44,6 +45,7 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
   encoder_options.pool = state->pool;
   encoder_options.exact_onnx = options.exact_onnx;
   if (options.max_batch_tokens != 0) encoder_options.max_batch_tokens = options.max_batch_tokens;
+  state->max_batch_tokens = encoder_options.max_batch_tokens;
   encoder_options.positions =
       state->dir.positions != 0 ? state->dir.positions : state->dir.max_length;
   encoder_options.cache = options.cache;
@@ -151,8 +153,14 @@ std::string Embedder::explain() const {
   if (fused == nullptr)
     return encoder.why_plain().empty() ? "runs node by node, as asked"
                                        : "runs node by node: " + encoder.why_plain();
-  const std::string layers = std::to_string(fused->encoder->spec().layers.size());
-  std::string text = "runs as " + layers + " fused layers, each token quantized by itself; ";
+  const fused::FusedEncoder& engine = *fused->encoder;
+  const bool int8 = engine.spec().layers[0].qkv[0].kind == fused::WeightKind::s8;
+  const auto megabytes = [](size_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000); };
+  std::string text =
+      "runs as " + std::to_string(engine.spec().layers.size()) + " fused layers" +
+      (int8 ? ", each token quantized by itself; " : "; ") + megabytes(engine.weight_bytes()) +
+      " MB of weights, " + megabytes(engine.workspace_bytes(state_->max_batch_tokens)) +
+      " MB of activations for " + std::to_string(state_->max_batch_tokens) + " tokens; ";
   if (fused->packed.empty()) return text + "packed weights in memory only";
   return text + (fused->from_cache ? "packed weights from " : "packed weights written to ") +
          fused->packed.string();

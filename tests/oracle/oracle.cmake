@@ -28,5 +28,5 @@ foreach(file IN LISTS oracles)
   add_test(NAME oracle.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${OCTAVO_ORACLE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(oracle.${short} PROPERTIES LABELS oracle TIMEOUT ${oracle_timeout}
-    ENVIRONMENT "OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ENCODE_TEXTS=$<TARGET_FILE:oracle_encode_texts>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_RAISE_MODEL=$<TARGET_FILE:oracle_raise_model>;OCTAVO_CONFORMANCE=$<TARGET_FILE:conformance_node>;${pythons}")
+    ENVIRONMENT "OCTAVO_CACHE=${PROJECT_BINARY_DIR}/cache;OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;OCTAVO_DUMP_WEIGHTS=$<TARGET_FILE:oracle_dump_weights>;OCTAVO_ENCODE_TEXTS=$<TARGET_FILE:oracle_encode_texts>;OCTAVO_RUN_MODEL=$<TARGET_FILE:oracle_run_model>;OCTAVO_RAISE_MODEL=$<TARGET_FILE:oracle_raise_model>;OCTAVO_CONFORMANCE=$<TARGET_FILE:conformance_node>;${pythons}")
 endforeach()
