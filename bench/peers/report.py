@@ -160,7 +160,8 @@ def arrangement_lines(result):
     for work in (w for w, texts in result["texts"].items() if texts > 1 and w != "check"):
         chosen = [f"{label(e)}: {found[1]}" for e in result["engines"]
                   if e["engine"] != "octavo" and (found := rounds_of(e, work))]
-        lines.append(f"Fastest arrangement for {work}: " + "; ".join(chosen) + ".")
+        if chosen:
+            lines.append(f"Fastest arrangement for {work}: " + "; ".join(chosen) + ".")
     return "\n".join(lines)
 
 

@@ -46,8 +46,7 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
   encoder_options.exact_onnx = options.exact_onnx;
   if (options.max_batch_tokens != 0) encoder_options.max_batch_tokens = options.max_batch_tokens;
   state->max_batch_tokens = encoder_options.max_batch_tokens;
-  encoder_options.positions =
-      state->dir.positions != 0 ? state->dir.positions : state->dir.max_length;
+  encoder_options.positions = state->dir.positions;
   encoder_options.cache = options.cache;
   OCTAVO_TRY(state->encoder,
              Encoder::open(state->dir.model_file, state->dir.pooling, encoder_options));

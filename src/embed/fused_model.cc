@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -192,27 +193,34 @@ Result<fused::FusedEncoder::Lookup> make_all(const Made& made) {
       });
 }
 
-std::vector<fs::path> source_paths(const fs::path& file, const OnnxFile& onnx) {
-  std::vector<fs::path> paths{file};
-  for (const OnnxSidecar& s : onnx.sidecars) paths.push_back(s.path);
-  return paths;
+fs::path folder_of(const fs::path& onnx_file) { return fs::absolute(onnx_file).parent_path(); }
+
+// The model file and its sidecars, as they are now.
+Result<std::vector<SourceFile>> sources_of(const fs::path& onnx_file, const OnnxFile& onnx) {
+  const fs::path folder = folder_of(onnx_file);
+  std::vector<std::string> names{onnx_file.filename().string()};
+  for (const OnnxSidecar& s : onnx.sidecars) {
+    const fs::path path = fs::absolute(s.path);
+    const std::string inside = path.lexically_relative(folder).string();
+    names.push_back(inside.empty() || inside.starts_with("..") ? path.string() : inside);
+  }
+  return look_at(folder, names);
 }
 
 // The packed form, if it is there, whole, and of these very files.
 Result<FusedModel> from_packed(const fs::path& packed, const fs::path& onnx_file,
                                const FusedOptions& options, ThreadPool& pool) {
   OCTAVO_TRY(Packed file, read_packed(packed, pool));
-  std::vector<fs::path> paths;
-  for (const SourceFile& s : file.header.sources) paths.emplace_back(s.path);
-  OCTAVO_TRY(const auto now, look_at(paths));
+  std::vector<std::string> names;
+  for (const SourceFile& s : file.header.sources) names.push_back(s.name);
+  if (names.empty() || names[0] != onnx_file.filename().string())
+    return Error{Code::not_found, "packed from another file"};
+  OCTAVO_TRY(const auto now, look_at(folder_of(onnx_file), names));
   if (now != file.header.sources) {
     OCTAVO_TRY(const std::string content, content_hash(now));
     if (content != file.header.content)
       return Error{Code::not_found, "the model has changed since it was packed"};
   }
-  std::error_code error;
-  if (paths.empty() || !fs::equivalent(paths[0], onnx_file, error))
-    return Error{Code::not_found, "packed from another file"};
   if (options.positions != 0 && file.header.spec.positions != 0 &&
       file.header.spec.positions < options.positions)
     return Error{Code::not_found, "packed for fewer positions"};
@@ -232,11 +240,11 @@ Result<FusedModel> from_packed(const fs::path& packed, const fs::path& onnx_file
 }
 
 // Writes the packed form; where that fails (no folder, disk full) the model stays in memory.
-Status write_made(const fs::path& packed, const OnnxFile& onnx, const fs::path& onnx_file,
+Status write_made(const fs::path& packed, const std::vector<SourceFile>& sources,
                   const Made& made) {
   PackedHeader header;
   header.spec = made.compiled.spec;
-  OCTAVO_TRY(header.sources, look_at(source_paths(onnx_file, onnx)));
+  header.sources = sources;
   OCTAVO_TRY(header.content, content_hash(header.sources));
   std::vector<fused::PackedTensor> tensors = made.compiled.tensors;
   if (made.table.file_backed()) {
@@ -272,6 +280,7 @@ Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& opt
   }
   OCTAVO_TRY(const OnnxFile onnx, open_onnx(onnx_file));
   if (packed.empty()) return make_fused(onnx.model, options, std::move(pool));
+  OCTAVO_TRY(const auto sources, sources_of(onnx_file, onnx));
   Maker maker(onnx.model, options, pool);
   OCTAVO_TRY(const Made made, maker.make());
   const auto in_memory = [&]() -> Result<FusedModel> {
@@ -282,20 +291,23 @@ Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& opt
   };
   // Under a temporary name until it has been checked: what has the real name is believed.
   sweep_temporaries(packed.parent_path());
-  const fs::path staged = packed.parent_path() / ("." + packed.filename().string() + "." +
-                                                  std::to_string(::getpid()) + ".0.tmp");
+  const fs::path staged =
+      packed.parent_path() / ("." + packed.filename().string() + "." + std::to_string(::getpid()) +
+                              "." + std::to_string(std::random_device{}()) + ".tmp");
   Result<FusedModel> model{Error{Code::internal, "not packed"}};
-  if (write_made(staged, onnx, onnx_file, made))
-    model = from_packed(staged, onnx_file, options, *pool);
+  if (write_made(staged, sources, made)) model = from_packed(staged, onnx_file, options, *pool);
   const bool written = model.ok();
   if (!written) model = in_memory();
   std::error_code error;
   Status status = model ? maker.check(*model->encoder) : Status(model.error());
-  if (status && written) {
+  // A model that was replaced while it was packed is not what the packed form was made from.
+  const Result<std::vector<SourceFile>> after = sources_of(onnx_file, onnx);
+  const bool same = after && *after == sources;
+  if (status && written && same) {
     fs::rename(staged, packed, error);
     if (!error) model->packed = packed;
   }
-  if (!status || !written || error) fs::remove(staged, error);
+  if (!status || !written || !same || error) fs::remove(staged, error);
   if (!status) return std::move(status).error();
   model->from_cache = false;
   return model;

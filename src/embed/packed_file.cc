@@ -51,21 +51,23 @@ uint64_t checksum(const std::string& spec, const std::string& sources, const Pac
 json write_sources(const std::vector<SourceFile>& sources) {
   json out = json::array();
   for (const SourceFile& s : sources)
-    out.push_back({{"path", s.path}, {"size", s.size}, {"modified", s.modified}});
+    out.push_back({{"name", s.name}, {"real", s.real}, {"size", s.size}, {"modified", s.modified}});
   return out;
 }
 
 }  // namespace
 
-Result<std::vector<SourceFile>> look_at(const std::vector<fs::path>& files) {
+Result<std::vector<SourceFile>> look_at(const fs::path& folder,
+                                        const std::vector<std::string>& names) {
   std::vector<SourceFile> out;
-  for (const fs::path& file : files) {
+  for (const std::string& name : names) {
+    const fs::path file = folder / name;
     struct stat s {};
     std::error_code error;
     const fs::path real = fs::canonical(file, error);
     if (error || stat(real.c_str(), &s) != 0)
       return Error{Code::not_found, file.string() + ": cannot be looked at"};
-    out.push_back({real.string(), static_cast<uint64_t>(s.st_size),
+    out.push_back({name, real.string(), static_cast<uint64_t>(s.st_size),
                    int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec});
   }
   return out;
@@ -74,7 +76,7 @@ Result<std::vector<SourceFile>> look_at(const std::vector<fs::path>& files) {
 Result<std::string> content_hash(const std::vector<SourceFile>& files) {
   std::string all;
   for (const SourceFile& f : files) {
-    OCTAVO_TRY(const auto mapped, MappedFile::open(f.path));
+    OCTAVO_TRY(const auto mapped, MappedFile::open(f.real));
     const XXH128_hash_t hash = XXH3_128bits(mapped->bytes().data(), mapped->bytes().size());
     all += hex(hash.high64) + hex(hash.low64);
   }
@@ -97,13 +99,15 @@ Result<fs::path> packed_path(const fs::path& model_file) {
     return Error{Code::not_found, "no folder for packed models: set OCTAVO_CACHE or HOME"};
   }
   std::error_code error;
-  const fs::path real = fs::canonical(model_file, error);
+  // The folder, not what the file in it leads to: two revisions in a cache of blobs may share a
+  // graph and differ in its sidecar.
+  const fs::path place = fs::canonical(fs::absolute(model_file).parent_path(), error);
   if (error) return Error{Code::not_found, model_file.string() + ": " + error.message()};
   fs::create_directories(folder, error);
   if (error) return Error{Code::io, folder.string() + ": " + error.message()};
-  const std::string name = real.string();
-  const uint64_t place = XXH3_64bits(name.data(), name.size());
-  return folder / (hex(place) + ".v" + std::to_string(kPackedLayout) + ".safetensors");
+  const std::string name = (place / model_file.filename()).string();
+  return folder / (hex(XXH3_64bits(name.data(), name.size())) + ".v" +
+                   std::to_string(kPackedLayout) + ".safetensors");
 }
 
 Status write_packed(const fs::path& file, const PackedHeader& header,
@@ -144,7 +148,7 @@ Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
   if (!sources.is_array()) return damaged(file, "its sources are no list");
   for (const json& s : sources) {
     if (!s.is_object()) return damaged(file, "a source that is no object");
-    packed.header.sources.push_back({json_string(s, "path", ""),
+    packed.header.sources.push_back({json_string(s, "name", ""), json_string(s, "real", ""),
                                      static_cast<uint64_t>(json_int(s, "size", 0)),
                                      json_int(s, "modified", 0)});
   }

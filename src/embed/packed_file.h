@@ -1,10 +1,10 @@
 #pragma once
-// The packed form of a model, written once so that later starts map it and touch nothing else: a
-// safetensors file (any tool can look at it, and its reader is one that treats files as hostile)
-// with the tensors of an EncoderSpec, a last tensor of XXH3 checksums, and in its metadata the
-// spec, a layout version and what the model was made from. It lives in the user's cache:
-// $OCTAVO_CACHE, else $XDG_CACHE_HOME/octavo, else ~/.cache/octavo. Whatever is wrong with it means
-// that it is written again, never an error.
+// The packed form of a model, written once so that later starts map it instead of reading and
+// packing the model: a safetensors file (any tool can look at it, and its reader is one that treats
+// files as hostile) with the tensors of an EncoderSpec, a last tensor of XXH3 checksums, and in its
+// metadata the spec, a layout version and what the model was made from. It lives in the user's
+// cache: $OCTAVO_CACHE, else $XDG_CACHE_HOME/octavo, else ~/.cache/octavo. Whatever is wrong with
+// it means that it is written again, never an error.
 
 #include <cstdint>
 #include <filesystem>
@@ -18,18 +18,22 @@
 
 namespace octavo {
 
-// Raised whenever a layout of kernels.h, a tensor of spec.h or the meaning of either changes.
+// Raised whenever a layout of kernels.h, a tensor of spec.h, the meaning of either, or what raising
+// and compiling make of a graph changes.
 inline constexpr int kPackedLayout = 1;
 
 // A file that the packed form was made from, and how to see cheaply that it is still the same one;
 // content is compared when the cheap signs differ (a copy, a checkout).
 struct SourceFile {
-  std::string path;
+  std::string name;  // in the folder of the model file as it was named, or absolute
+  std::string real;  // what that led to, symlinks followed
   uint64_t size = 0;
   int64_t modified = 0;  // nanoseconds
   bool operator==(const SourceFile&) const = default;
 };
-Result<std::vector<SourceFile>> look_at(const std::vector<std::filesystem::path>& files);
+// Errors: not_found.
+Result<std::vector<SourceFile>> look_at(const std::filesystem::path& folder,
+                                        const std::vector<std::string>& names);
 // XXH3 of all bytes of all files, in order. Errors: io.
 Result<std::string> content_hash(const std::vector<SourceFile>& files);
 

@@ -17,10 +17,10 @@ std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> 
                                           size_t budget) {
   std::vector<TokenBatch> batches;
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (batches.empty() || batches.back().tokens + ids[i].size() > budget)
-      batches.push_back({i, i, 0});
+    const size_t cost = std::max(ids[i].size(), fused::kShortestText);
+    if (batches.empty() || batches.back().tokens + cost > budget) batches.push_back({i, i, 0});
     batches.back().end = i + 1;
-    batches.back().tokens += ids[i].size();
+    batches.back().tokens += cost;
   }
   return batches;
 }

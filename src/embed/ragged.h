@@ -17,7 +17,7 @@ namespace octavo {
 struct TokenBatch {
   size_t begin;
   size_t end;
-  size_t tokens;
+  size_t tokens;  // a text counted as fused::kShortestText at least
 };
 std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> ids, size_t budget);
 

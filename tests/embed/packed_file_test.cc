@@ -79,7 +79,7 @@ class PackedFile : public TempFolder {
     TempFolder::SetUp();
     source_ = put("model.onnx", "what it was made from");
     header_.spec = sample_spec();
-    header_.sources = *look_at({source_});
+    header_.sources = *look_at(folder_, {"model.onnx"});
     header_.content = *content_hash(header_.sources);
     header_.table = "embeddings.weight";
     for (const char* name : {"a", "b", "c"})
@@ -178,11 +178,11 @@ TEST_F(PackedFile, AFailedWriteLeavesTheOldFile) {
 TEST_F(PackedFile, ContentTellsFilesApart) {
   const std::string before = header_.content;
   put("model.onnx", "what it was made from!");
-  const auto now = look_at({source_});
+  const auto now = look_at(folder_, {"model.onnx"});
   ASSERT_TRUE(now);
   EXPECT_NE(*now, header_.sources);
   EXPECT_NE(*content_hash(*now), before);
-  EXPECT_FALSE(look_at({folder_ / "none"}));
+  EXPECT_FALSE(look_at(folder_, {"none"}));
 }
 
 }  // namespace

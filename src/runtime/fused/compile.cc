@@ -172,7 +172,8 @@ class Compiler {
   }
 
   static bool same_input(const LinearSource& a, const LinearSource& b) {
-    return a.node->inputs[0] == b.node->inputs[0] && a.factor == b.factor && a.kind == b.kind;
+    return a.node->inputs[0] == b.node->inputs[0] && a.factor == b.factor && a.kind == b.kind &&
+           a.k == b.k;
   }
 
   // x, or the norm of x, that linears read.
@@ -289,13 +290,14 @@ class Compiler {
     }
     l.inner = up[0].n;
     OCTAVO_CHECK(before(up[0], name + ".mlp", l.mlp_norm));
+    // Widths may differ by broadcasting, which no gate does.
+    if (l.gated && (up[0].node->inputs[0] != up[1].node->inputs[0] || up[0].n != up[1].n))
+      return stop(*act, "gate and up are made of different values, or of different widths");
     if (!l.gated) {
       l.up.push_back(pack_linear(name + ".up", up, false, out_.tensors));
     } else if (same_input(up[0], up[1]) && up[0].kind == WeightKind::s8) {
       l.up.push_back(pack_linear(name + ".up", up, true, out_.tensors));
     } else {
-      if (up[0].node->inputs[0] != up[1].node->inputs[0] || up[0].n != up[1].n)
-        return stop(*act, "gate and up are made of different values");
       l.up.push_back(pack_linear(name + ".gate", {up[0]}, false, out_.tensors));
       l.up.push_back(pack_linear(name + ".up", {up[1]}, false, out_.tensors));
     }

@@ -25,6 +25,10 @@ namespace octavo::fused {
 // for all tokens and everything else for one row a text.
 enum class Rows : uint8_t { all, first, last };
 
+// A text fills whole blocks of keys however short it is, so a batch by tokens counts one as this
+// many at least: memory is bounded for texts of a single token, too.
+inline constexpr size_t kShortestText = 16;
+
 // One step of a layer: what it was, how long it took, how many products.
 struct StepTime {
   size_t layer;  // EncoderSpec::layers index; layers.size() for what is outside
@@ -37,7 +41,7 @@ struct StepTime {
 struct RunOptions {
   Rows rows = Rows::all;
   // Quantizes whole matrices with one scale, as DynamicQuantizeLinear does, and keeps attention in
-  // f32: for checking against the plain executor, one text at a time.
+  // f32: for checking against the plain executor, all rows of one text of at most 512 tokens.
   bool exact_onnx = false;
   std::vector<StepTime>* times = nullptr;
   // Another instruction set than the one chosen at start: all give the same bytes, which tests see.
@@ -62,7 +66,8 @@ class FusedEncoder {
   Status run(std::span<const int64_t> ids, std::span<const size_t> offsets, ThreadPool& pool,
              const RunOptions& options, float* out) const;
 
-  // Bytes of activations that a run over `tokens` tokens holds.
+  // Bytes of activations that a run over `tokens` tokens holds at most, a text counted as
+  // kShortestText tokens or more.
   size_t workspace_bytes(size_t tokens) const;
   // Bytes of packed weights, without the embedding table.
   size_t weight_bytes() const;

@@ -112,7 +112,8 @@ Status Forward::reserve() {
   OCTAVO_CHECK(s_.zero.reserve(rows));
   OCTAVO_CHECK(s_.wide.reserve(rows * z.wide * sizeof(float)));
   OCTAVO_CHECK(s_.gate.reserve(rows * z.gate * sizeof(float)));
-  if (floating) OCTAVO_CHECK(s_.sum.reserve(rows * spec.hidden * sizeof(float)));
+  // Whatever kind q, k and v are of, the projections after them may be of another.
+  OCTAVO_CHECK(s_.sum.reserve(rows * spec.hidden * sizeof(float)));
   if (!picked_.empty())
     OCTAVO_CHECK(s_.picked.reserve(texts_.size() * spec.hidden * sizeof(float)));
   return Done{};
@@ -121,10 +122,18 @@ Status Forward::reserve() {
 size_t Forward::bytes(const EncoderSpec& spec, size_t tokens) {
   const Sizes z = sizes(spec);
   const size_t rows = std::min(tokens, kChunkRows);
-  const size_t blocks = kernels::key_blocks(tokens);
-  return tokens * (spec.hidden * 4 + z.heads * 2 + z.head_count * 4) +
-         blocks * (2 * (z.key_block + z.value_block) + 2 * 4 * z.kv_heads * kernels::kBlockKeys) +
-         rows * (z.widest_k * 4 + round_up(z.widest_k, 64) + 5 + z.wide * 4 + z.gate * 4);
+  const size_t texts = tokens / kShortestText;
+  const size_t blocks = kernels::key_blocks(tokens) + texts;
+  const bool floating = std::any_of(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& l) {
+    return l.qkv[0].kind != WeightKind::s8;
+  });
+  const size_t element = floating ? sizeof(float) : sizeof(int16_t);
+  return tokens * (spec.hidden * 4 + z.heads * element + z.head_count * 4) +
+         texts * spec.hidden * 4 +
+         blocks *
+             (element * (z.key_block + z.value_block) + 2 * 4 * z.kv_heads * kernels::kBlockKeys) +
+         rows * (z.widest_k * 4 + round_up(z.widest_k, 64) + 5 + z.wide * 4 + z.gate * 4 +
+                 spec.hidden * 4);
 }
 
 void Forward::embed(std::span<const int64_t> ids) {

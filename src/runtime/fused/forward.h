@@ -54,7 +54,7 @@ class Forward {
       : w_(weights), t_(table), pool_(pool), s_(workspace), options_(options) {}
 
   Status run(std::span<const int64_t> ids, std::span<const size_t> offsets, float* out);
-  // Bytes that reserve() takes for a run over one text of that many tokens.
+  // Bytes that reserve() takes at most for a batch of that many tokens (kShortestText).
   static size_t bytes(const EncoderSpec& spec, size_t tokens);
 
  private:

@@ -57,7 +57,7 @@ Result<std::vector<int8_t>> read_s8(const LinearSource& s) {
 // MatMulNBits with 8 bits: B [N][K / block][block] u8, scales [N][K / block], zero points [N][K /
 // block] or 128. Widened to float, [k][n].
 Result<std::vector<float>> read_nbits(const LinearSource& s) {
-  const auto block = static_cast<size_t>(s.node->int_or("block_size", 32));
+  const auto block = static_cast<size_t>(std::max<int64_t>(s.node->int_or("block_size", 32), 1));
   const size_t blocks = (s.k + block - 1) / block;
   OCTAVO_TRY(const Tensor weight, s.weight->tensor());
   OCTAVO_TRY(const std::vector<float> scales, read_floats(*s.scale, s.n * blocks));

@@ -19,10 +19,4 @@ size_t LinearSpec::begin(size_t section) const {
 
 size_t LinearSpec::columns() const { return begin(sections.size()); }
 
-size_t LinearSpec::macs() const {
-  size_t n = 0;
-  for (const size_t section : sections) n += gated ? 2 * section : section;
-  return n * k;
-}
-
 }  // namespace octavo::fused

@@ -1,7 +1,7 @@
 #pragma once
 // An encoder as the ragged path runs it: a table, layers of packed weights, a norm at the end.
 // Plain numbers and tensor names, so that a packed file can hold it and be checked against it.
-// compile.h makes one from a raised graph, model.h runs it.
+// compile.h makes one from a raised graph, encoder.h runs it.
 //
 // Tensors are named after what they are ("layers.3.down.weight"). A packed linear is
 //   .weight  s8   panels of kernels::pack_s8, or f32 / bf16 panels of pack_f32 / pack_bf16
@@ -35,7 +35,6 @@ struct LinearSpec {
   size_t panel() const;                // columns of a panel
   size_t begin(size_t section) const;  // first packed column of a section
   size_t columns() const;              // packed columns of all, a multiple of panel()
-  size_t macs() const;                 // a row
   bool operator==(const LinearSpec&) const = default;
 };
 

@@ -125,6 +125,7 @@ bool consistent(const EncoderSpec& s, const LayerSpec& l) {
   const size_t kv = l.kv_heads * l.head_dim;
   if (l.heads == 0 || l.kv_heads == 0 || l.head_dim == 0 || l.heads % l.kv_heads != 0) return false;
   if (l.rotary && (l.head_dim % 2 != 0 || s.positions == 0)) return false;
+  if (!(l.scale >= 0) || !(l.scale < 1e30F)) return false;  // what attention asks for
   std::vector<size_t> wanted{q, kv, kv};
   std::vector<size_t> has;
   for (const LinearSpec& x : l.qkv) {
@@ -138,7 +139,7 @@ bool consistent(const EncoderSpec& s, const LayerSpec& l) {
   if (l.inner == 0 || (!one && !two)) return false;
   for (const LinearSpec& x : l.up)
     if (x.k != s.hidden || x.sections != std::vector<size_t>{l.inner} ||
-        (x.gated && x.kind != WeightKind::s8))
+        (x.gated && (x.kind != WeightKind::s8 || l.activation == Activation::relu)))
       return false;
   return l.down.k == l.inner && l.down.sections == std::vector<size_t>{s.hidden} && !l.down.gated;
 }
@@ -151,7 +152,7 @@ constexpr size_t kMaxSize = size_t{1} << 31;
 Status find_weights(Weights& w, const FusedEncoder::Lookup& lookup) {
   const EncoderSpec& s = w.spec;
   if (s.vocabulary == 0 || s.hidden == 0 || s.vocabulary > kMaxSize || s.hidden > kMaxK ||
-      s.positions > kMaxSize)
+      s.positions > kMaxSize || (s.position_table && s.positions == 0))
     return Error{Code::invalid_input, "an encoder of " + std::to_string(s.vocabulary) +
                                           " tokens and width " + std::to_string(s.hidden)};
   for (size_t i = 0; i < s.layers.size(); ++i) {

@@ -48,7 +48,7 @@ struct Workspace {
   Buffer keys, key_scale;  // [blocks][kv_heads][packed]
   Buffer values, value_scale;
   // Of the rows of one chunk.
-  Buffer normed;              // [rows][hidden] f32
+  Buffer normed;              // [rows][widest k] f32
   Buffer bytes, scale, zero;  // [rows][widest k] u8, and a scale and zero point a row
   Buffer wide;                // q|k|v, attention's output, or the MLP's inner rows, f32
   Buffer gate;                // the gate when it is not fused into the up projection
