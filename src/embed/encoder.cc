@@ -27,8 +27,6 @@ struct Run {
   size_t end;
 };
 
-std::string text_name(size_t text) { return "text " + std::to_string(text + 1); }
-
 }  // namespace
 
 struct Encoder::State {
@@ -68,11 +66,7 @@ Result<Encoder> Encoder::open(const std::filesystem::path& onnx_file, Pooling po
     why = fused.error().message;
   }
   OCTAVO_TRY(Model model, read_onnx(onnx_file));
-  options.exact_onnx = true;
-  OCTAVO_TRY(Encoder encoder,
-             create(std::move(model), pooling, options).within(onnx_file.string()));
-  encoder.state_->why_plain = std::move(why);
-  return encoder;
+  return of_graph(std::move(model), pooling, options, std::move(why)).within(onnx_file.string());
 }
 
 Encoder Encoder::of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options) {
@@ -94,6 +88,11 @@ Result<Encoder> Encoder::create(Model model, Pooling pooling, EncoderOptions opt
     if (fused) return of_fused(*std::move(fused), pooling, options);
     why = fused.error().message;
   }
+  return of_graph(std::move(model), pooling, options, std::move(why));
+}
+
+Result<Encoder> Encoder::of_graph(Model model, Pooling pooling, const EncoderOptions& options,
+                                  std::string why) {
   auto state = std::make_unique<State>();
   state->pool = options.pool;
   state->why_plain = std::move(why);

@@ -60,6 +60,9 @@ class Encoder {
  private:
   struct State;
   explicit Encoder(std::unique_ptr<State> state);
+  // The graph node by node; `why` it is no fused model, "" when that was asked for.
+  static Result<Encoder> of_graph(Model model, Pooling pooling, const EncoderOptions& options,
+                                  std::string why);
   static Encoder of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options);
   std::unique_ptr<State> state_;
 };

@@ -177,20 +177,20 @@ class Maker {
   std::optional<Session> plain_;
 };
 
-// Tensors in memory, made once each.
-Result<fused::FusedEncoder::Lookup> make_all(const Made& made) {
-  auto tensors = std::make_shared<std::map<std::string, Tensor>>();
+// Every tensor made once, and kept.
+Result<FusedModel> in_memory(const Made& made) {
+  std::map<std::string, Tensor> tensors;
   for (const fused::PackedTensor& t : made.compiled.tensors) {
-    OCTAVO_TRY((*tensors)[t.name], t.make());
+    OCTAVO_TRY(tensors[t.name], t.make());
   }
-  (*tensors)["embed.table"] = made.table;
-  return fused::FusedEncoder::Lookup(
-      [tensors, keep = made.raised](const std::string& name) -> Result<Tensor> {
-        const auto found = tensors->find(name);
-        if (found == tensors->end())
-          return Error{Code::internal, "no packed tensor \"" + name + "\""};
-        return found->second;
-      });
+  tensors["embed.table"] = made.table;
+  const auto lookup = [&](const std::string& name) -> Result<Tensor> {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) return Error{Code::internal, "no packed tensor \"" + name + "\""};
+    return found->second;
+  };
+  OCTAVO_TRY(fused::FusedEncoder encoder, fused::FusedEncoder::create(made.compiled.spec, lookup));
+  return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
 }
 
 fs::path folder_of(const fs::path& onnx_file) { return fs::absolute(onnx_file).parent_path(); }
@@ -262,10 +262,9 @@ Result<FusedModel> make_fused(const Model& model, const FusedOptions& options,
                               std::shared_ptr<ThreadPool> pool) {
   Maker maker(model, options, std::move(pool));
   OCTAVO_TRY(const Made made, maker.make());
-  OCTAVO_TRY(const auto lookup, make_all(made));
-  OCTAVO_TRY(fused::FusedEncoder encoder, fused::FusedEncoder::create(made.compiled.spec, lookup));
-  OCTAVO_CHECK(maker.check(encoder));
-  return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
+  OCTAVO_TRY(FusedModel fused, in_memory(made));
+  OCTAVO_CHECK(maker.check(*fused.encoder));
+  return fused;
 }
 
 Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& options,
@@ -283,12 +282,6 @@ Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& opt
   OCTAVO_TRY(const auto sources, sources_of(onnx_file, onnx));
   Maker maker(onnx.model, options, pool);
   OCTAVO_TRY(const Made made, maker.make());
-  const auto in_memory = [&]() -> Result<FusedModel> {
-    OCTAVO_TRY(const auto lookup, make_all(made));
-    OCTAVO_TRY(fused::FusedEncoder encoder,
-               fused::FusedEncoder::create(made.compiled.spec, lookup));
-    return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
-  };
   // Under a temporary name until it has been checked: what has the real name is believed.
   sweep_temporaries(packed.parent_path());
   const fs::path staged =
@@ -297,7 +290,7 @@ Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& opt
   Result<FusedModel> model{Error{Code::internal, "not packed"}};
   if (write_made(staged, sources, made)) model = from_packed(staged, onnx_file, options, *pool);
   const bool written = model.ok();
-  if (!written) model = in_memory();
+  if (!written) model = in_memory(made);
   std::error_code error;
   Status status = model ? maker.check(*model->encoder) : Status(model.error());
   // A model that was replaced while it was packed is not what the packed form was made from.

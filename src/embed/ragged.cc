@@ -7,11 +7,7 @@
 
 namespace octavo {
 
-namespace {
-
 std::string text_name(size_t text) { return "text " + std::to_string(text + 1); }
-
-}  // namespace
 
 std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> ids,
                                           size_t budget) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -11,6 +12,9 @@
 #include "runtime/fused/encoder.h"
 
 namespace octavo {
+
+// What messages call the text of that index.
+std::string text_name(size_t text);
 
 // Texts [begin, end) that run together: in the order they came, at most `budget` tokens, or one
 // text that is longer.

@@ -95,6 +95,18 @@ Tensor constant_value(const Node& node) {
   return {};
 }
 
+std::optional<std::vector<int64_t>> integer_values(const Tensor& tensor) {
+  if (tensor.dtype() == DType::i64) {
+    const auto values = tensor.values<int64_t>();
+    return std::vector<int64_t>(values.begin(), values.end());
+  }
+  if (tensor.dtype() == DType::i32) {
+    const auto values = tensor.values<int32_t>();
+    return std::vector<int64_t>(values.begin(), values.end());
+  }
+  return std::nullopt;
+}
+
 void hoist_constants(Graph& graph) {
   std::unordered_set<std::string> outputs;
   for (const auto& out : graph.outputs) outputs.insert(out.name);

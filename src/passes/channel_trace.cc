@@ -154,14 +154,7 @@ Result<std::vector<int64_t>> ChannelTrace::integers(const std::string& value) co
   if (const size_t i = index_.initializer(value); i != GraphIndex::kNone) {
     OCTAVO_TRY(tensor, graph_.initializers[i].tensor());
   }
-  if (tensor.dtype() == DType::i64) {
-    const auto values = tensor.values<int64_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
-  if (tensor.dtype() == DType::i32) {
-    const auto values = tensor.values<int32_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
+  if (auto values = integer_values(tensor)) return *std::move(values);
   return refuse("\"" + value + "\" is not an integer constant");
 }
 

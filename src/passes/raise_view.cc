@@ -220,15 +220,7 @@ std::optional<double> View::number(const std::string& value) const {
 
 std::optional<std::vector<int64_t>> View::integers(const std::string& value) const {
   const Tensor tensor = by_length(value) ? probed(value) : Tensor();
-  if (tensor.dtype() == DType::i64) {
-    const auto values = tensor.values<int64_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
-  if (tensor.dtype() == DType::i32) {
-    const auto values = tensor.values<int32_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
-  return std::nullopt;
+  return integer_values(tensor);
 }
 
 std::string View::skip(const std::string& value) const {

@@ -99,37 +99,10 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
 
 }  // namespace
 
+// clang-format off
 constinit const Table kRef{"ref",
-                           gemm_panels<float>,
-                           gemm_f32_unpacked,
-                           gemm_u8s8_s32,
-                           map<exp>,
-                           map<erf>,
-                           map<tanh>,
-                           map<sigmoid>,
-                           map<gelu>,
-                           map<gelu_tanh>,
-                           map<silu>,
-                           softmax,
-                           layer_norm,
-                           rms_norm,
-                           min_max,
-                           all_finite,
-                           column_absmax,
-                           quantize<uint8_t, 0, 255>,
-                           quantize<int8_t, -128, 127>,
-                           quantize_rows,
-                           gemm_u8s8_f32,
-                           gemm_panels<uint16_t>,
-                           rotate_half,
-                           add_to,
-                           widen_bf16,
-                           dequantize_s8,
-                           sum_squares,
-                           quantize_rows_s16,
-                           pack_key_s16,
-                           pack_value_s16,
-                           attention_s16,
-                           attention_f32};
+#include "kernels/table.inl"
+};
+// clang-format on
 
 }  // namespace octavo::kernels

@@ -105,9 +105,7 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
   const size_t group = head / (spec.heads / spec.kv_heads);
   const size_t at = text.block * spec.kv_heads + group;
   const size_t ldo = spec.heads * d;
-  // On the stack, since every thread needs its own: 64 rows of 128 channels fit, wider heads go in
-  // groups of fewer rows, which changes no bit.
-  alignas(64) std::array<std::byte, kScratch> scratch;
+  // 64 rows of 128 channels fit, wider heads go in groups of fewer rows, which changes no bit.
   size_t fit = rows;
   while (fit > 1 && kernels::attention_scratch(fit, d) > kScratch) --fit;
   if (fit < rows) {
@@ -115,6 +113,8 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
       attend(l, head, slot + i, std::min(fit, rows - i), first + i, text, out + i * ldo);
     return;
   }
+  // On the stack, since every thread needs its own.
+  alignas(64) std::array<std::byte, kScratch> scratch;
   if (fixed_point(l)) {
     const size_t step = spec.heads * even(d);
     const kernels::Keys keys{text.length,

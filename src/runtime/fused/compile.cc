@@ -202,17 +202,25 @@ class Compiler {
     return Done{};
   }
 
-  Status attention(LayerSpec& l, const std::string& name) {
-    const Node* fused = nullptr;
+  // The node of that kind which reads a linear of x or of a norm of x; null when there is none.
+  template <class Predicate>
+  const Node* behind_linear(Predicate wanted) const {
+    const Node* found = nullptr;
     for (const Node* user : users(x_)) {
       const std::vector<const Node*> next =
           is_norm(*user) ? users(user->outputs[0]) : std::vector<const Node*>{user};
       for (const Node* linear : next) {
         if (linear->op_type != raised::kLinear) continue;
         for (const Node* n : users(linear->outputs[0]))
-          if (n->op_type == raised::kFusedAttention) fused = n;
+          if (wanted(*n)) found = n;
       }
     }
+    return found;
+  }
+
+  Status attention(LayerSpec& l, const std::string& name) {
+    const Node* fused =
+        behind_linear([](const Node& n) { return n.op_type == raised::kFusedAttention; });
     if (fused == nullptr) return stop_at(x_, "no attention reads this value");
     const Node& a = *fused;
     std::vector<LinearSource> qkv;
@@ -270,16 +278,7 @@ class Compiler {
   }
 
   Status feed_forward(LayerSpec& l, const std::string& name) {
-    const Node* act = nullptr;
-    for (const Node* user : users(x_)) {
-      const std::vector<const Node*> next =
-          is_norm(*user) ? users(user->outputs[0]) : std::vector<const Node*>{user};
-      for (const Node* linear : next) {
-        if (linear->op_type != raised::kLinear) continue;
-        for (const Node* n : users(linear->outputs[0]))
-          if (activation_of(*n)) act = n;
-      }
-    }
+    const Node* act = behind_linear([](const Node& n) { return activation_of(n).has_value(); });
     if (act == nullptr) return stop_at(x_, "no feed-forward layer reads this value");
     l.activation = *activation_of(*act);
     l.gated = act->op_type == raised::kSwiGlu || act->op_type == raised::kGeGlu;

@@ -14,8 +14,6 @@ namespace {
 // memory does not grow with the length of a text but for its residual rows, q, k and v.
 constexpr size_t kChunkRows = 512;
 
-size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-
 struct Sizes {
   size_t wide = 0;  // floats a row: q|k|v, attended heads, or inner
   size_t gate = 0;
@@ -107,7 +105,7 @@ Status Forward::reserve() {
     OCTAVO_CHECK(s_.value_scale.reserve(scales));
   }
   OCTAVO_CHECK(s_.normed.reserve(rows * z.widest_k * sizeof(float)));
-  OCTAVO_CHECK(s_.bytes.reserve(rows * round_up(z.widest_k, 64)));
+  OCTAVO_CHECK(s_.bytes.reserve(rows * byte_row(z.widest_k)));
   OCTAVO_CHECK(s_.scale.reserve(rows * sizeof(float)));
   OCTAVO_CHECK(s_.zero.reserve(rows));
   OCTAVO_CHECK(s_.wide.reserve(rows * z.wide * sizeof(float)));
@@ -132,7 +130,7 @@ size_t Forward::bytes(const EncoderSpec& spec, size_t tokens) {
          texts * spec.hidden * 4 +
          blocks *
              (element * (z.key_block + z.value_block) + 2 * 4 * z.kv_heads * kernels::kBlockKeys) +
-         rows * (z.widest_k * 4 + round_up(z.widest_k, 64) + 5 + z.wide * 4 + z.gate * 4 +
+         rows * (z.widest_k * 4 + byte_row(z.widest_k) + 5 + z.wide * 4 + z.gate * 4 +
                  spec.hidden * 4);
 }
 
@@ -150,16 +148,19 @@ void Forward::embed(std::span<const int64_t> ids) {
       for (size_t j = 0; j < width; ++j) to[j] = f16_to_f32(half[j]);
     }
   };
-  for (const Text& text : texts_) {
-    each(text.length, 2 * width, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) {
-        float* to = x + (text.row + i) * width;
-        table_row(ids[text.row + i], to);
-        if (w_.token_type != nullptr) t_.add_f32(width, w_.token_type, to);
-        if (w_.position != nullptr) t_.add_f32(width, w_.position + i * width, to);
-      }
-    });
-  }
+  each(blocks_.size(), 2 * width * std::min(tokens_, kernels::kBlockKeys),
+       [&](size_t begin, size_t end) {
+         for (size_t b = begin; b < end; ++b) {
+           for (size_t i = 0; i < blocks_[b].count; ++i) {
+             const size_t row = blocks_[b].row + i;
+             const size_t position = blocks_[b].first + i;
+             float* to = x + row * width;
+             table_row(ids[row], to);
+             if (w_.token_type != nullptr) t_.add_f32(width, w_.token_type, to);
+             if (w_.position != nullptr) t_.add_f32(width, w_.position + position * width, to);
+           }
+         }
+       });
   norm_rows(w_.embedding_norm, tokens_, x, x);
   timed("embed", 0);
 }

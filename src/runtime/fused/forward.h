@@ -44,6 +44,11 @@ struct Input {
   size_t count;
 };
 
+constexpr size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+constexpr size_t round_up(size_t n, size_t to) { return ceil_div(n, to) * to; }
+// Bytes from row to row of quantized rows of k.
+constexpr size_t byte_row(size_t k) { return round_up(k, 64); }
+
 // Columns of a row of q|k|v.
 size_t qkv_width(const LayerSpec& layer);
 

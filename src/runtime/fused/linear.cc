@@ -15,10 +15,6 @@ constexpr size_t kInlineCycles = 12000;
 // Rows of a GEMM task: a block of A of 192 rows of 3,072 bytes is half of a 1 MiB L2.
 constexpr size_t kTaskRows = 192;
 
-size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
-
-size_t byte_row(size_t k) { return ceil_div(k, 64) * 64; }
-
 }  // namespace
 
 void Forward::each(size_t n, size_t cost, FunctionRef<void(size_t, size_t)> body) {
@@ -64,7 +60,8 @@ void Forward::quantize(const Linear& linear, const Norm& norm, const Input& inpu
         norm_row(norm, k, x, y);
         x = y;
       }
-      t_.quantize_rows_f32_u8(1, k, x, k, linear.factor, bytes + i * ld, ld, scale + i, zero + i);
+      if (!whole)
+        t_.quantize_rows_f32_u8(1, k, x, k, linear.factor, bytes + i * ld, ld, scale + i, zero + i);
     }
   });
   if (!whole) return;
