@@ -35,6 +35,7 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_smooth(app, context);
   octavo::cli::add_quantize(app, context);
   octavo::cli::add_verify(app, context);
+  octavo::cli::add_evaluate(app, context);
   octavo::cli::add_embed(app, context);
   octavo::cli::add_inspect(app, context);
   octavo::cli::add_bench(app, context);
