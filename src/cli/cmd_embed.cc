@@ -202,8 +202,8 @@ void add_embed(CLI::App& app, Context& context) {
       ->type_name("N");
   command->add_flag(
       "--exact-onnx", options->open.exact_onnx,
-      "run the graph node by node as ONNX Runtime does, with one activation scale for "
-      "a whole tensor: slower, less accurate");
+      "run the graph node by node as ONNX Runtime does, with the file's own activation "
+      "scales (one for a whole tensor as a rule): slower, less accurate");
   command
       ->add_option("--max-batch-tokens", options->open.max_batch_tokens,
                    "tokens that run together (default 4096): bounds memory, changes no result")

@@ -15,8 +15,10 @@ constexpr const char* kDescription =
     R"(Quantize the weights of MatMul to 8 bits, its activations when the model runs.
 
 The result is what onnxruntime.quantization.quantize_dynamic makes of the same
-file: the same nodes, names, scales and weight bytes. Weights stream through;
-memory does not grow with the model.)";
+file: the same nodes, names, scales and weight bytes. With --activations
+per-token each row of activations has a scale and zero point of its own, in
+standard ONNX ops: closer to FP32, and a text's vector no longer depends on what
+it is batched with. Weights stream through; memory does not grow with the model.)";
 
 constexpr const char* kFooter =
     R"(Output: what was quantized, and what was not and why. OUT and its sidecar appear
@@ -26,12 +28,25 @@ same file.
 Examples:
   octavo quantize model.onnx model.int8.onnx --per-channel --op-types MatMul \
                   --weight-type qint8 --external-data
+  octavo quantize model.onnx model.int8.onnx --per-channel --activations per-token \
+                  --protect 'layers\.[01]/' --external-data
   octavo quantize model.onnx model.int8.onnx --exclude 'layers\.0/' --json
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr),
 also when nothing would be quantized.)";
 
 using Json = nlohmann::ordered_json;
+
+const std::map<std::string, Activations> kActivations = {
+    {"per-tensor", Activations::per_tensor},
+    {"per-token", Activations::per_token},
+    {"per-token-16", Activations::per_token_16}};
+
+std::string name_of(Activations activations) {
+  for (const auto& [name, value] : kActivations)
+    if (value == activations) return name;
+  return {};
+}
 
 Json to_json(const QuantizeReport& r) {
   Json out = {{"bytes_before", r.bytes_before},
@@ -43,15 +58,17 @@ Json to_json(const QuantizeReport& r) {
     out["quantized"].push_back({{"node", q.node},
                                 {"weight", q.weight},
                                 {"bytes_before", q.weight_bytes_before},
-                                {"bytes_after", q.weight_bytes_after}});
+                                {"bytes_after", q.weight_bytes_after},
+                                {"activations", name_of(q.activations)}});
   for (const auto& k : r.kept) out["kept"].push_back({{"node", k.node}, {"reason", k.reason}});
   return out;
 }
 
 void print(const QuantizeReport& r) {
-  Table done({"quantized", "weight", "before", "after"});
+  Table done({"quantized", "weight", "activations", "before", "after"});
   for (const auto& q : r.quantized)
-    done.add({q.node, q.weight, human_bytes(static_cast<uint64_t>(q.weight_bytes_before)),
+    done.add({q.node, q.weight, name_of(q.activations),
+              human_bytes(static_cast<uint64_t>(q.weight_bytes_before)),
               human_bytes(static_cast<uint64_t>(q.weight_bytes_after))});
   std::fputs(done.str().c_str(), stdout);
   if (!r.kept.empty()) {
@@ -98,6 +115,18 @@ void add_quantize(CLI::App& app, Context& context) {
       ->add_option("--exclude", o.exclude,
                    "regular expression (ECMAScript) searched for in node names; nodes that match "
                    "stay FP32. Repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--activations", o.activations,
+                   "what shares a scale of the activations: per-tensor (as quantize_dynamic), "
+                   "per-token, or per-token-16 (16 bits in two products)")
+      ->transform(CLI::CheckedTransformer(kActivations, CLI::ignore_case))
+      ->default_str("per-tensor");
+  command
+      ->add_option("--protect", o.protect,
+                   "regular expression searched for in node names; nodes that match get "
+                   "per-token-16 where the others get per-token. Repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--reduce-range", o.reduce_range,

@@ -16,7 +16,8 @@ json write(const LinearSpec& s) {
           {"n", s.sections},
           {"gated", s.gated},
           {"bias", s.has_bias},
-          {"factor", s.has_factor}};
+          {"factor", s.has_factor},
+          {"scales", static_cast<size_t>(s.scales)}};
 }
 
 json write(const NormSpec& s) {
@@ -133,6 +134,7 @@ class Reader {
     r.read("gated", out.gated);
     r.read("bias", out.has_bias);
     r.read("factor", out.has_factor);
+    r.read_enum("scales", out.scales, RowScales::row);
   }
   const json* get(const char* key) {
     if (!status_) return nullptr;

@@ -15,12 +15,13 @@
 // RMSNorm          (x, gain) {epsilon}
 //                  y = x / sqrt(mean(x^2) + epsilon) * gain
 // Linear           (x, weight, [bias], [scale], [zero_point], [factor])
-//                  {kind, transposed, bits, block_size, K, N}
+//                  {kind, scales, transposed, bits, block_size, K, N}
 //   kind "float"   y = (x * factor) weight + bias; weight [K, N], or [N, K] when transposed is 1,
 //                  of float32, float16 or bfloat16
 //   kind "int8"    the same with weight' = (weight - zero_point) * scale, weight [K, N] int8 or
 //                  uint8, scale a scalar or [N], zero_point the same or missing (0); x * factor is
-//                  quantized to uint8 before the product
+//                  quantized to uint8 before the product, in the original with one scale and
+//                  zero point for all tokens (scales "tensor") or for each ("row")
 //   kind "nbits"   weight, scale, zero_point as MatMulNBits of com.microsoft has them: inputs B,
 //                  scales and zero_points, attributes bits, block_size, K and N
 // FusedAttention   (q, k, v, [cos], [sin], [q_gain], [k_gain])
@@ -55,6 +56,9 @@ inline constexpr std::string_view kSilu = "Silu";
 inline constexpr std::string_view kFloat = "float";
 inline constexpr std::string_view kInt8 = "int8";
 inline constexpr std::string_view kNBits = "nbits";
+
+inline constexpr std::string_view kPerTensor = "tensor";
+inline constexpr std::string_view kPerRow = "row";
 
 // The one graph input that is fed with ids.
 inline constexpr std::string_view kInputIds = "input_ids";

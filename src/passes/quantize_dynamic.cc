@@ -1,11 +1,13 @@
 #include "passes/quantize_dynamic.h"
 
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "passes/gemm_to_matmul.h"
+#include "passes/quantize_rows.h"
 #include "passes/tidy.h"
 
 namespace octavo {
@@ -19,7 +21,7 @@ constexpr int64_t kOpsetOfAxis = 13;
 
 // The quantized stand-in of a float value.
 struct Standin {
-  std::string values, scale, zero_point;
+  std::string values, scale, zero_point, column_sums;
   bool per_channel = false;
 };
 
@@ -124,10 +126,12 @@ class Rewriter {
     const int64_t depth = shape.size() == 1 ? shape[0] : shape[shape.size() - 2];
     if (depth > kMaxDepth)
       return "its " + std::to_string(depth) + " products in a sum could overflow int32";
-    if (const Initializer* a = constant(node.inputs[0]);
-        a != nullptr && (element_count(a->shape()) ? *element_count(a->shape()) : 0) == 0)
+    const Initializer* a = constant(node.inputs[0]);
+    if (a != nullptr && (element_count(a->shape()) ? *element_count(a->shape()) : 0) == 0)
       return "A has no elements";
-    return name_clash(node);
+    if (activations_of(node) == Activations::per_tensor) return name_clash(node);
+    if (shape.size() == 1) return "B is a vector, which has no columns to sum up";
+    return a != nullptr ? "A is a constant, which has no rows of a text" : row_name_clash(node);
   }
 
   std::string name_clash(const Node& node) const {
@@ -139,6 +143,35 @@ class Rewriter {
       for (const char* suffix : {"_quantized", "_scale", "_zero_point"})
         names.push_back(in + suffix);
     }
+    for (const auto& name : names) {
+      if (taken_.contains(name)) return "the name \"" + name + "\" is already taken";
+    }
+    return {};
+  }
+
+  Activations activations_of(const Node& node) const {
+    const bool more = options_.activations == Activations::per_token && options_.protect &&
+                      options_.protect(node);
+    return more ? Activations::per_token_16 : options_.activations;
+  }
+
+  std::string row_name_clash(const Node& node) const {
+    const Activations activations = activations_of(node);
+    const auto& x = node.inputs[0];
+    const auto& w = node.inputs[1];
+    RowStandin standin;
+    std::vector<Node> made = row_quantizer(x, activations, opset_, standin);
+    if (row_standins_.contains({x, activations})) made.clear();
+    const RowWeight weight{w + "_quantized", w + "_scale", w + "_column_sums"};
+    for (auto& n : row_product("", standin, weight, node.outputs[0])) made.push_back(std::move(n));
+    made.pop_back();  // it has the name that the MatMul had
+    std::vector<std::string> names;
+    for (const auto& n : made) names.push_back(n.outputs[0]);
+    if (!standins_.contains(w))
+      names.insert(names.end(),
+                   {weight.values, weight.scale, weight.column_sums, w + "_zero_point"});
+    if (row_standins_.empty())
+      for (const auto& i : row_constants(opset_)) names.push_back(i.name());
     for (const auto& name : names) {
       if (taken_.contains(name)) return "the name \"" + name + "\" is already taken";
     }
@@ -157,8 +190,11 @@ class Rewriter {
 
   Standin quantize_constant(const Initializer& constant, const WeightForm& form) {
     QuantizedWeight made = quantize_weight(constant, form, pool_, cache_);
-    Standin out{made.values.name(), made.scale.name(), made.zero_point.name(), form.per_channel};
-    for (auto* i : {&made.scale, &made.zero_point, &made.values}) {
+    Standin out{made.values.name(), made.scale.name(), made.zero_point.name(),
+                made.column_sums.name(), form.per_channel};
+    for (auto* i : {&made.scale, &made.zero_point, &made.column_sums, &made.values}) {
+      const bool needed = i != &made.column_sums || options_.activations != Activations::per_tensor;
+      if (!needed) continue;
       taken_.insert(i->name());
       made_.push_back(std::move(*i));
     }
@@ -167,12 +203,12 @@ class Rewriter {
 
   Standin activation(const std::string& x) {
     if (const auto it = standins_.find(x); it != standins_.end()) return it->second;
-    Standin out{x + "_quantized", x + "_scale", x + "_zero_point"};
+    Standin out{x + "_quantized", x + "_scale", x + "_zero_point", ""};
     if (const Initializer* c = constant(x)) {
       out =
           quantize_constant(*c, {.is_signed = false, .reduce_range = false, .per_channel = false});
     } else if (const Node* old = quantizer_of(x)) {
-      out = {old->outputs[0], old->outputs[1], old->outputs[2]};
+      out = {old->outputs[0], old->outputs[1], old->outputs[2], ""};
     } else {
       emit({x + "_QuantizeLinear",
             "DynamicQuantizeLinear",
@@ -185,17 +221,42 @@ class Rewriter {
     return standins_.emplace(x, out).first->second;
   }
 
+  RowStandin rows(const std::string& x, Activations activations) {
+    if (row_standins_.empty()) {
+      for (auto& constant : row_constants(opset_)) {
+        taken_.insert(constant.name());
+        made_.push_back(std::move(constant));
+      }
+    }
+    const auto [it, fresh] = row_standins_.try_emplace({x, activations});
+    if (fresh)
+      for (auto& n : row_quantizer(x, activations, opset_, it->second)) emit(std::move(n));
+    return it->second;
+  }
+
   Standin weight(const std::string& w, const Node& node, QuantizeReport& report) {
     const auto found = standins_.find(w);
     const Initializer& source = *constant(w);
     const auto before = static_cast<int64_t>(bytes_of(source));
     const int64_t columns = options_.form.per_channel ? source.shape().back() : 1;
-    report.quantized.push_back({label(node), w, before, before / 4 + columns * 5});
+    // A scale, and a zero point of one byte or a sum of four.
+    const Activations activations = activations_of(node);
+    const int64_t more = activations == Activations::per_tensor
+                             ? columns * 5
+                             : columns * 4 + source.shape().back() * 4;
+    report.quantized.push_back({label(node), w, before, before / 4 + more, activations});
     if (found != standins_.end()) return found->second;
     return standins_.emplace(w, quantize_constant(source, options_.form)).first->second;
   }
 
   void quantize(const Node& node, QuantizeReport& report) {
+    if (const Activations by = activations_of(node); by != Activations::per_tensor) {
+      const RowStandin x = rows(node.inputs[0], by);
+      const Standin w = weight(node.inputs[1], node, report);
+      for (auto& n : row_product(node.name, x, {w.values, w.scale, w.column_sums}, node.outputs[0]))
+        emit(std::move(n));
+      return;
+    }
     const Standin x = activation(node.inputs[0]);
     const Standin w = weight(node.inputs[1], node, report);
     const std::string name = node.name.empty() ? "" : node.name + "_quant";
@@ -277,6 +338,7 @@ class Rewriter {
   std::unordered_map<std::string, std::string> makers_;  // value -> op type
   std::unordered_set<std::string> taken_;                // every name of a value
   std::unordered_map<std::string, Standin> standins_;
+  std::map<std::pair<std::string, Activations>, RowStandin> row_standins_;
   std::unordered_set<std::string> made_values_;  // inputs, and outputs of the new nodes so far
   std::vector<Node> nodes_;
   std::unordered_map<std::string, size_t> new_nodes_;
@@ -290,6 +352,9 @@ Result<QuantizedModel> quantize_dynamic(Model model, const QuantizeDynamicOption
     return Error{Code::unsupported,
                  "opset " + std::to_string(model.opset()) +
                      " has no DynamicQuantizeLinear; export the model with opset 11 or newer"};
+  if (options.activations != Activations::per_tensor && !options.form.is_signed)
+    return Error{Code::invalid_input,
+                 "a scale for every token goes with symmetric weights: --weight-type qint8"};
   QuantizedModel out{std::move(model), {}};
   OCTAVO_CHECK(Rewriter(out.model, options).run(out.report));
   out.model.producer_name = "onnx.quantize";

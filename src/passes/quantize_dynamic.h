@@ -7,6 +7,8 @@
 //                                               X_zero_point, W_zero_point)
 //            Y = Cast(Y_output_quantized) * (X_scale * W_scale)
 //
+// That is per_tensor; with a scale a row (Activations) see passes/quantize_rows.h.
+//
 // Gemm becomes MatMul + Add first. A weight that another op reads as well is dequantized for it, if
 // that op comes later. Subgraphs and function bodies stay as they are. Weights are quantized when
 // their bytes are asked for, one at a time.
@@ -28,7 +30,10 @@ struct QuantizeDynamicOptions {
   WeightForm form;
   // Whether a node stays as it is, and why; empty: it may be quantized. Null: all may.
   std::function<std::string(const Node&)> exclude;
-  std::shared_ptr<ThreadPool> pool;  // null: one of its own
+  // Anything but per_tensor asks for symmetric weights, which the product needs no zero point of.
+  Activations activations = Activations::per_tensor;
+  std::function<bool(const Node&)> protect;  // with per_token: which nodes get 16 bits
+  std::shared_ptr<ThreadPool> pool;          // null: one of its own
 };
 
 struct QuantizedModel {
@@ -37,7 +42,7 @@ struct QuantizedModel {
 };
 
 // Nothing quantized is not an error here; the report says why. Errors: unsupported for opsets
-// before 11, which have no DynamicQuantizeLinear.
+// before 11, which have no DynamicQuantizeLinear; invalid_input for rows and unsigned weights.
 Result<QuantizedModel> quantize_dynamic(Model model, const QuantizeDynamicOptions& options);
 
 }  // namespace octavo

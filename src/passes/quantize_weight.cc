@@ -95,6 +95,39 @@ class Work {
   }
 
   Result<Tensor> values() {
+    OCTAVO_TRY(Tensor out, quantized());
+    cache_->release(this);
+    return out;
+  }
+
+  // The source stays cached for the values, which are asked for next as a rule.
+  Result<Tensor> column_sums() {
+    OCTAVO_TRY(const Tensor q, quantized());
+    OCTAVO_TRY(Tensor out, Tensor::make(DType::i32, sums_shape()));
+    const auto n = static_cast<size_t>(weight_.shape().back());
+    const auto k = static_cast<size_t>(weight_.shape()[weight_.shape().size() - 2]);
+    const int8_t* from = q.data<int8_t>();
+    auto* sums = out.mutable_data<int32_t>();
+    for (size_t row = 0; row < static_cast<size_t>(q.size()) / n; ++row, from += n) {
+      int32_t* to = sums + row / k * n;
+      for (size_t c = 0; c < n; ++c) to[c] += from[c];
+    }
+    return out;
+  }
+
+  // [N], or [..., 1, N] of a stack of matrices.
+  Shape sums_shape() const {
+    Shape shape = weight_.shape();
+    if (shape.empty()) return {};
+    if (shape.size() <= 2) return {shape.back()};
+    shape[shape.size() - 2] = 1;
+    return shape;
+  }
+
+  DType dtype() const { return form_.is_signed ? DType::i8 : DType::u8; }
+
+ private:
+  Result<Tensor> quantized() {
     OCTAVO_CHECK(find_parameters());
     OCTAVO_TRY(const Tensor w, cache_->get(this, weight_));
     OCTAVO_TRY(Tensor out, Tensor::make(dtype(), weight_.shape()));
@@ -120,13 +153,9 @@ class Work {
                                          reinterpret_cast<uint8_t*>(to));
       }
     });
-    cache_->release(this);
     return out;
   }
 
-  DType dtype() const { return form_.is_signed ? DType::i8 : DType::u8; }
-
- private:
   // The weight as a matrix whose columns are the last axis, and pieces of about 1 MB.
   struct Rows {
     size_t count, n, grain;
@@ -209,7 +238,9 @@ QuantizedWeight quantize_weight(const Initializer& weight, const WeightForm& for
                       Initializer(name + "_zero_point", work->dtype(), work->parameter_shape(),
                                   [work] { return work->zero_point(); }),
                       Initializer(name + "_quantized", work->dtype(), weight.shape(),
-                                  [work] { return work->values(); })};
+                                  [work] { return work->values(); }),
+                      Initializer(name + "_column_sums", DType::i32, work->sums_shape(),
+                                  [work] { return work->column_sums(); })};
   out.scale.storage = Initializer::Storage::typed_fields;
   out.zero_point.storage = Initializer::Storage::typed_fields;
   return out;

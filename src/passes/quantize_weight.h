@@ -30,14 +30,16 @@ class WeightCache;
 std::shared_ptr<WeightCache> make_weight_cache();
 
 struct QuantizedWeight {
-  Initializer scale;       // float32, typed_fields; [channels] or a scalar
-  Initializer zero_point;  // int8 or uint8, typed_fields
-  Initializer values;      // the weight's shape
+  Initializer scale;        // float32, typed_fields; [channels] or a scalar
+  Initializer zero_point;   // int8 or uint8, typed_fields
+  Initializer values;       // the weight's shape
+  Initializer column_sums;  // int32 [channels] of `values` over the last axis but one; per_channel
+                            // or not. For weights of rank 2 or more
 };
 
-// Names are <name>_scale, <name>_zero_point, <name>_quantized. The tensors are errors when the
-// weight holds a NaN or an infinity. Preconditions: float32, at least one element; per_channel
-// needs rank 2 or more.
+// Names are <name>_scale, <name>_zero_point, <name>_quantized, <name>_column_sums. The tensors are
+// errors when the weight holds a NaN or an infinity. Preconditions: float32, at least one element;
+// per_channel needs rank 2 or more.
 QuantizedWeight quantize_weight(const Initializer& weight, const WeightForm& form,
                                 const std::shared_ptr<ThreadPool>& pool,
                                 const std::shared_ptr<WeightCache>& cache);

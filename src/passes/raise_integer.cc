@@ -9,13 +9,6 @@
 
 namespace octavo::raise {
 
-namespace {
-
-std::string input(const Node& node, size_t i) {
-  return node.inputs.size() > i ? node.inputs[i] : std::string();
-}
-
-// The factors of a product, by their values' names.
 void factors_of(const View& view, const std::string& value, int depth,
                 std::vector<std::string>& out) {
   const Node* mul = depth == 0 ? nullptr : view.standard(value, "Mul", 2);
@@ -27,7 +20,6 @@ void factors_of(const View& view, const std::string& value, int depth,
   factors_of(view, mul->inputs[1], depth - 1, out);
 }
 
-// A scalar, or one number a column.
 std::optional<Initializer> by_column(const View& view, const std::string& value, int64_t columns) {
   auto found = view.constant(value);
   if (!found) return std::nullopt;
@@ -36,8 +28,8 @@ std::optional<Initializer> by_column(const View& view, const std::string& value,
   return view.vector(value, columns);
 }
 
-std::optional<Linear> weights(const View& view, const std::string& x, const std::string& w,
-                              const std::string& zero) {
+std::optional<Linear> integer_weights(const View& view, const std::string& x, const std::string& w,
+                                      const std::string& zero) {
   auto matrix = view.matrix(w);
   if (!matrix || matrix->transposed) return std::nullopt;
   const DType type = matrix->constant.dtype();
@@ -50,6 +42,12 @@ std::optional<Linear> weights(const View& view, const std::string& x, const std:
   p.weight = std::move(matrix->constant);
   if (!zero.empty() && !(p.zero_point = by_column(view, zero, p.n))) return std::nullopt;
   return p;
+}
+
+namespace {
+
+std::string input(const Node& node, size_t i) {
+  return node.inputs.size() > i ? node.inputs[i] : std::string();
 }
 
 // The DynamicQuantizeLinear whose three outputs these are.
@@ -80,7 +78,7 @@ std::optional<Linear> spelled_out(const View& view, const std::string& value) {
   if (sums == nullptr) return std::nullopt;
   const Node* quantize = quantizer(view, sums->inputs[0], input(*sums, 2));
   if (quantize == nullptr) return std::nullopt;
-  auto p = weights(view, quantize->inputs[0], sums->inputs[1], input(*sums, 3));
+  auto p = integer_weights(view, quantize->inputs[0], sums->inputs[1], input(*sums, 3));
   if (!p) return std::nullopt;
   bool input_scale = false;
   for (const auto& f : factors) {
@@ -98,17 +96,18 @@ std::optional<Linear> spelled_out(const View& view, const std::string& value) {
 
 std::optional<Linear> match_integer_product(const View& view, const std::string& value) {
   if (const Node* node = view.contrib(value, "DynamicQuantizeMatMul", 3)) {
-    auto p = weights(view, node->inputs[0], node->inputs[1], input(*node, 3));
+    auto p = integer_weights(view, node->inputs[0], node->inputs[1], input(*node, 3));
     if (p && scale_and_bias(view, *p, node->inputs[2], input(*node, 4))) return p;
     return std::nullopt;
   }
   if (const Node* node = view.contrib(value, "MatMulIntegerToFloat", 4)) {
     const Node* quantize = quantizer(view, node->inputs[0], input(*node, 4));
     if (quantize == nullptr || quantize->outputs[1] != node->inputs[2]) return std::nullopt;
-    auto p = weights(view, quantize->inputs[0], node->inputs[1], input(*node, 5));
+    auto p = integer_weights(view, quantize->inputs[0], node->inputs[1], input(*node, 5));
     if (p && scale_and_bias(view, *p, node->inputs[3], input(*node, 6))) return p;
     return std::nullopt;
   }
+  if (auto p = match_row_product(view, value)) return p;
   return spelled_out(view, value);
 }
 

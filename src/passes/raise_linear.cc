@@ -173,6 +173,7 @@ void add_linear(const View& view, Linear p, const std::string& output, Piece& pi
   Node node = raised_node(raised::kLinear, std::move(inputs), output);
   node.attributes = std::move(p.attributes);
   node.attributes["kind"] = std::string(p.kind);
+  if (!p.scales.empty()) node.attributes["scales"] = std::string(p.scales);
   node.attributes["transposed"] = int64_t{p.transposed ? 1 : 0};
   piece.nodes.push_back(std::move(node));
 }

@@ -101,11 +101,22 @@ struct Linear {
   bool transposed = false;
   int64_t k = 0, n = 0;
   std::optional<Initializer> scale, zero_point, bias, factor;
+  std::string_view scales;                      // of kind "int8": raised::kPerTensor if empty
   std::map<std::string, Attribute> attributes;  // of kind "nbits"
 };
 std::optional<Linear> match_linear(const View& view, const std::string& value);
 // DynamicQuantizeLinear and MatMulInteger in their forms, without the bias where it is an Add.
 std::optional<Linear> match_integer_product(const View& view, const std::string& value);
+// The same with a scale a row, as passes/quantize_rows.h writes it.
+std::optional<Linear> match_row_product(const View& view, const std::string& value);
+// The factors of a product of products, by their values' names, `depth` products deep.
+void factors_of(const View& view, const std::string& value, int depth,
+                std::vector<std::string>& out);
+// A constant scalar, or one number a column.
+std::optional<Initializer> by_column(const View& view, const std::string& value, int64_t columns);
+// An int8 or uint8 weight; without scale.
+std::optional<Linear> integer_weights(const View& view, const std::string& x, const std::string& w,
+                                      const std::string& zero);
 // Columns [begin, end) alone; nothing where the weights cannot be cut.
 std::optional<Linear> take_columns(const Linear& linear, int64_t begin, int64_t end);
 // The elements [begin, end) of a constant vector, the rows of a constant matrix.

@@ -23,40 +23,40 @@ constexpr size_t kMaxNameForRegex = 4096;
 // Nodes that an error message lists.
 constexpr size_t kListed = 20;
 
-struct Exclusion {
+struct Pattern {
   std::string pattern;
   std::regex regex;
   bool used = false;
 };
 
-Result<std::vector<Exclusion>> compile(const std::vector<std::string>& patterns) {
-  std::vector<Exclusion> out;
+Result<std::vector<Pattern>> compile(const char* option, const std::vector<std::string>& patterns) {
+  std::vector<Pattern> out;
   for (const auto& pattern : patterns) {
     try {
       out.push_back({pattern, std::regex(pattern, std::regex::ECMAScript), false});
     } catch (const std::regex_error& e) {
-      return Error{
-          Code::invalid_input,
-          "exclude: \"" + pattern + "\" is not a regular expression (ECMAScript): " + e.what()};
+      return Error{Code::invalid_input,
+                   std::string(option) + ": \"" + pattern +
+                       "\" is not a regular expression (ECMAScript): " + e.what()};
     }
   }
   return out;
 }
 
 // The node's name, or its output where it has none.
-std::string excluded_by(std::vector<Exclusion>& exclusions, const Node& node) {
+const Pattern* first_match(std::vector<Pattern>& patterns, const Node& node) {
   const std::string& full = node.name.empty() ? node.outputs[0] : node.name;
   const std::string name = full.substr(0, kMaxNameForRegex);
-  for (auto& e : exclusions) {
+  for (auto& e : patterns) {
     try {
       if (!std::regex_search(name, e.regex)) continue;
     } catch (const std::regex_error&) {  // too complex for this name: it cannot be said to match
       continue;
     }
     e.used = true;
-    return "excluded by \"" + e.pattern + "\"";
+    return &e;
   }
-  return {};
+  return nullptr;
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
@@ -83,16 +83,31 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   }
   if (options.op_types.empty())
     return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
-  OCTAVO_TRY(auto exclusions, compile(options.exclude));
+  OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
+  OCTAVO_TRY(auto protections, compile("protect", options.protect));
+  if (!protections.empty() && options.activations != Activations::per_token)
+    return Error{Code::invalid_input,
+                 "protect gives 16-bit activations to some nodes where the others have one scale a "
+                 "token: it goes with --activations per-token"};
   OCTAVO_TRY(Model model, read_onnx(input));
   QuantizeDynamicOptions how;
   how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel};
-  how.exclude = [&](const Node& node) { return excluded_by(exclusions, node); };
+  how.exclude = [&](const Node& node) {
+    const Pattern* match = first_match(exclusions, node);
+    return match == nullptr ? std::string() : "excluded by \"" + match->pattern + "\"";
+  };
+  how.activations = options.activations;
+  how.protect = [&](const Node& node) { return first_match(protections, node) != nullptr; };
   OCTAVO_TRY(QuantizedModel done, quantize_dynamic(std::move(model), how).within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
-  for (const auto& e : exclusions) {
-    if (!e.used) done.report.warnings.push_back("exclude \"" + e.pattern + "\" matches no MatMul");
-  }
+  const auto unused = [&](const char* option, const std::vector<Pattern>& patterns) {
+    for (const auto& e : patterns)
+      if (!e.used)
+        done.report.warnings.push_back(std::string(option) + " \"" + e.pattern +
+                                       "\" matches no MatMul");
+  };
+  unused("exclude", exclusions);
+  unused("protect", protections);
   OnnxWriteOptions writing;
   writing.external_data = options.external_data;
   writing.threshold = kThreshold;

@@ -18,7 +18,7 @@ def run_ours(model, inputs, folder):
 
 
 FORMS = [("--per-channel",), (), ("--per-channel", "--weight-type", "quint8"), ("--weight-type", "quint8"),
-         ("--per-channel", "--reduce-range")]
+         ("--per-channel", "--reduce-range"), ("--activations", "per-token"), ("--activations", "per-token-16")]
 
 
 @pytest.mark.parametrize("flags", FORMS)

@@ -173,7 +173,7 @@ class Compiler {
 
   static bool same_input(const LinearSource& a, const LinearSource& b) {
     return a.node->inputs[0] == b.node->inputs[0] && a.factor == b.factor && a.kind == b.kind &&
-           a.k == b.k;
+           a.scales == b.scales && a.k == b.k;
   }
 
   // x, or the norm of x, that linears read.

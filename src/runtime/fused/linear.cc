@@ -50,12 +50,12 @@ void Forward::quantize(const Linear& linear, const Norm& norm, const Input& inpu
   auto* scale = s_.scale.as<float>();
   auto* zero = s_.zero.as<uint8_t>();
   auto* normed = s_.normed.as<float>();
-  const bool whole = options_.exact_onnx;
+  const bool whole = options_.exact_onnx && linear.spec->scales == RowScales::tensor;
   each(input.count, 2 * k, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* x = input.rows + i * input.ld;
       if (norm.kind != NormKind::none) {
-        // The same few cache lines again and again: only exact_onnx reads these rows later.
+        // The same few cache lines again and again: only one scale for all reads these rows later.
         float* y = normed + (whole ? i : begin) * k;
         norm_row(norm, k, x, y);
         x = y;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/half.h"
+#include "graph/raised_ops.h"
 #include "kernels/kernels.h"
 
 namespace octavo::fused {
@@ -176,6 +177,8 @@ Status describe_int8(LinearSource& s) {
   s.k = static_cast<size_t>(s.weight->shape()[0]);
   s.n = static_cast<size_t>(s.weight->shape()[1]);
   s.kind = WeightKind::s8;
+  s.scales = s.node->string_or("scales", raised::kPerTensor) == raised::kPerRow ? RowScales::row
+                                                                                : RowScales::tensor;
   if (dtype != DType::i8 && dtype != DType::u8)
     return unsupported(s, "an int8 weight of " + std::string(dtype_name(dtype)));
   const int wanted = dtype == DType::i8 ? 0 : 128;
@@ -241,6 +244,7 @@ LinearSpec pack_linear(const std::string& name, std::vector<LinearSource> source
   LinearSpec& spec = s->spec;
   spec.name = name;
   spec.kind = s->parts[0].kind;
+  spec.scales = s->parts[0].scales;
   spec.k = s->parts[0].k;
   spec.gated = gated;
   spec.has_factor = s->parts[0].factor != nullptr;

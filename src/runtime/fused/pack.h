@@ -20,6 +20,7 @@ struct LinearSource {
   const Initializer* zero_point = nullptr;
   const Initializer* factor = nullptr;
   WeightKind kind = WeightKind::f32;
+  RowScales scales = RowScales::tensor;
   size_t k = 0;
   size_t n = 0;
 };

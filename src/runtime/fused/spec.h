@@ -20,6 +20,10 @@ namespace octavo::fused {
 
 enum class WeightKind : uint8_t { s8, f32, bf16 };
 
+// What a file asks for before an s8 product. The path quantizes each row on its own whatever the
+// file says; only RunOptions::exact_onnx makes one scale for all rows where the file has one.
+enum class RowScales : uint8_t { tensor, row };
+
 struct LinearSpec {
   std::string name;
   WeightKind kind = WeightKind::s8;
@@ -31,6 +35,7 @@ struct LinearSpec {
   bool gated = false;
   bool has_bias = false;
   bool has_factor = false;
+  RowScales scales = RowScales::tensor;  // s8 only
 
   size_t panel() const;                // columns of a panel
   size_t begin(size_t section) const;  // first packed column of a section

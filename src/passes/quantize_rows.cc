@@ -1,0 +1,130 @@
+#include "passes/quantize_rows.h"
+
+#include <utility>
+
+namespace octavo {
+
+namespace {
+
+constexpr const char* kZero = "rows_zero";
+constexpr const char* kOne = "rows_one";
+constexpr const char* kTop8 = "rows_255";
+constexpr const char* kTop16 = "rows_65535";
+constexpr const char* k256 = "rows_256";
+constexpr const char* kLeastRange = "rows_least_range";
+constexpr const char* kLastAxis = "rows_last_axis";
+// Until then ReduceMax and ReduceMin have their axes as an attribute.
+constexpr int64_t kOpsetOfAxesInput = 18;
+
+Attribute to(DType dtype) { return static_cast<int64_t>(dtype); }
+
+// Nodes named <scope>/<op>, or "<scope>/<op>_<k>" from the second on; without a scope none has a
+// name.
+class Writer {
+ public:
+  explicit Writer(std::string scope) : scope_(std::move(scope)) {}
+
+  std::string add(const std::string& op, std::vector<std::string> inputs, std::string output,
+                  std::map<std::string, Attribute> attributes = {}) {
+    const int seen = seen_[op]++;
+    const std::string name =
+        scope_.empty() ? "" : scope_ + "/" + op + (seen == 0 ? "" : "_" + std::to_string(seen));
+    nodes_.push_back({name, op, "", std::move(inputs), {output}, std::move(attributes), {}});
+    return output;
+  }
+  std::vector<Node> take() && { return std::move(nodes_); }
+
+ private:
+  std::string scope_;
+  std::map<std::string, int> seen_;
+  std::vector<Node> nodes_;
+};
+
+}  // namespace
+
+std::vector<Initializer> row_constants(int64_t opset) {
+  std::vector<Initializer> out;
+  for (const auto& [name, value] :
+       {std::pair{kZero, 0.0F}, std::pair{kOne, 1.0F}, std::pair{kTop8, 255.0F},
+        std::pair{kTop16, 65535.0F}, std::pair{k256, 256.0F}, std::pair{kLeastRange, 1e-30F}})
+    out.emplace_back(name, Tensor::scalar(value));
+  if (opset >= kOpsetOfAxesInput) out.emplace_back(kLastAxis, Tensor::of<int64_t>({1}, {-1}));
+  return out;
+}
+
+std::vector<Node> row_quantizer(const std::string& x, Activations activations, int64_t opset,
+                                RowStandin& standin) {
+  const bool wide = activations == Activations::per_token_16;
+  const std::string v = x + (wide ? "_rows16_" : "_rows_");
+  const char* top = wide ? kTop16 : kTop8;
+  Writer w(x + (wide ? "_QuantizeRows16" : "_QuantizeRows"));
+  const auto reduce = [&](const char* op, const char* name) {
+    if (opset >= kOpsetOfAxesInput)
+      return w.add(op, {x, kLastAxis}, v + name, {{"keepdims", int64_t{1}}});
+    return w.add(op, {x}, v + name, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", int64_t{1}}});
+  };
+  const std::string low = w.add("Min", {reduce("ReduceMin", "min"), kZero}, v + "low");
+  const std::string high = w.add("Max", {reduce("ReduceMax", "max"), kZero}, v + "high");
+  const std::string range = w.add("Sub", {high, low}, v + "range");
+  // Such a row is all zeros: 1 / scale would soon overflow.
+  const std::string tiny = w.add("Less", {range, kLeastRange}, v + "is_tiny");
+  const std::string step = w.add("Div", {range, top}, v + "step");
+  standin.scale = w.add("Where", {tiny, kOne, step}, v + "scale");
+  // No more than `top`, so that nothing is left to clip.
+  const std::string offset =
+      w.add("Div", {w.add("Neg", {low}, v + "depth"), standin.scale}, v + "offset");
+  const std::string zero = w.add("Round", {offset}, v + "zero_point");
+  // Not Reciprocal, which some runtimes approximate.
+  const std::string inverse = w.add("Div", {kOne, standin.scale}, v + "inverse");
+  const std::string scaled = w.add("Mul", {x, inverse}, v + "scaled");
+  const std::string rounded = w.add("Round", {scaled}, v + "rounded");
+  const std::string shifted = w.add("Add", {rounded, zero}, v + "shifted");
+  const std::string q = w.add("Clip", {shifted, kZero, top}, v + "clipped");
+  const auto part = [&](const std::string& values, const std::string& offsets,
+                        const std::string& which) {
+    standin.parts.push_back(
+        {w.add("Cast", {values}, v + "quantized" + which, {{"to", to(DType::u8)}}),
+         w.add("Cast", {offsets}, v + "zero_point" + which + "_int32", {{"to", to(DType::i32)}})});
+  };
+  if (!wide) {
+    part(q, zero, "");
+    return std::move(w).take();
+  }
+  const auto split = [&](const std::string& from) {
+    const std::string high_part =
+        w.add("Floor", {w.add("Div", {from, k256}, from + "_in_256")}, from + "_high");
+    const std::string rest = w.add("Mul", {high_part, k256}, from + "_rest");
+    return std::pair{high_part, w.add("Sub", {from, rest}, from + "_low")};
+  };
+  const auto [q_high, q_low] = split(q);
+  const auto [zero_high, zero_low] = split(zero);
+  part(q_high, zero_high, "_high");
+  part(q_low, zero_low, "_low");
+  return std::move(w).take();
+}
+
+std::vector<Node> row_product(const std::string& node, const RowStandin& x, const RowWeight& weight,
+                              const std::string& y) {
+  Writer w(node.empty() ? "" : node + "_rows");
+  const auto product = [&](const RowStandin::Part& part, const std::string& which) {
+    const std::string sums =
+        w.add("MatMulInteger", {part.values, weight.values}, y + "_sums" + which);
+    const std::string shift =
+        w.add("Mul", {part.zero_point, weight.column_sums}, y + "_shift" + which);
+    const std::string exact = w.add("Sub", {sums, shift}, y + "_output_quantized" + which);
+    return w.add("Cast", {exact}, exact + "_cast_output", {{"to", to(DType::f32)}});
+  };
+  std::string sum;
+  if (x.parts.size() == 1) {
+    sum = product(x.parts[0], "");
+  } else {
+    const std::string high = product(x.parts[0], "_high");
+    const std::string low = product(x.parts[1], "_low");
+    sum = w.add("Add", {w.add("Mul", {high, k256}, y + "_high_times_256"), low}, y + "_total");
+  }
+  const std::string scale = w.add("Mul", {x.scale, weight.scale}, y + "_scale");
+  w.add("Mul", {sum, scale}, y);
+  return std::move(w).take();
+}
+
+}  // namespace octavo

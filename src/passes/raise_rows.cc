@@ -1,0 +1,141 @@
+// Integer products with a scale a row, in the ops that passes/quantize_rows.h lists:
+//
+//   (Cast(MatMulInteger(q, W) - Cast(zero) * column_sums)) * (scale * W_scale)
+//
+// The chain from X to q is followed in that one spelling, in any order of commuting operands.
+// Whether the sums are those of W shows in the check of the raised model's numbers.
+
+#include "graph/raised_ops.h"
+#include "passes/raise_parts.h"
+
+namespace octavo::raise {
+
+namespace {
+
+// How passes/quantize_rows.h makes the numbers of one row.
+struct Rows {
+  std::string x, scale, zero;
+};
+
+bool is_number(const View& view, const std::string& value, double wanted) {
+  const auto number = view.number(value);
+  return number && *number == wanted;
+}
+
+// The other operand of a node that has a number as one of its two.
+std::string beside_number(const View& view, const Node* node, double wanted) {
+  if (node == nullptr) return {};
+  for (const auto& [value, number] : both_orders(*node))
+    if (is_number(view, number, wanted)) return value;
+  return {};
+}
+
+// X when `value` is Min(ReduceMin(X), 0), or Max and ReduceMax, along the last axis.
+std::string reduced(const View& view, const std::string& value, const char* op,
+                    const char* reduction) {
+  const std::string at = beside_number(view, view.standard(value, op, 2), 0);
+  const Node* node = view.standard(at, reduction);
+  if (node == nullptr || node->int_or("keepdims", 1) != 1) return {};
+  const bool listed = node->inputs.size() > 1 && !node->inputs[1].empty();
+  const auto axes =
+      listed ? view.integers(node->inputs[1]) : std::optional(node->ints_or("axes", {}));
+  if (!axes || axes->size() != 1 || !is_last_axis((*axes)[0], view.shape(node->inputs[0])))
+    return {};
+  return node->inputs[0];
+}
+
+// The scale of rows of X and the zero point that belongs to it, for numbers up to `top`.
+bool scale_fits(const View& view, const Rows& rows, double top) {
+  const Node* where = view.standard(rows.scale, "Where", 3);
+  if (where == nullptr || !is_number(view, where->inputs[1], 1)) return false;
+  const Node* tiny = view.standard(where->inputs[0], "Less", 2);
+  const Node* step = view.standard(where->inputs[2], "Div", 2);
+  if (tiny == nullptr || step == nullptr || tiny->inputs[0] != step->inputs[0] ||
+      !is_number(view, step->inputs[1], top))
+    return false;
+  const Node* range = view.standard(step->inputs[0], "Sub", 2);
+  if (range == nullptr || reduced(view, range->inputs[0], "Max", "ReduceMax") != rows.x ||
+      reduced(view, range->inputs[1], "Min", "ReduceMin") != rows.x)
+    return false;
+  const Node* round = view.standard(rows.zero, "Round");
+  const Node* offset = round == nullptr ? nullptr : view.standard(round->inputs[0], "Div", 2);
+  const Node* depth = offset == nullptr ? nullptr : view.standard(offset->inputs[0], "Neg");
+  return depth != nullptr && offset->inputs[1] == rows.scale &&
+         depth->inputs[0] == range->inputs[1];
+}
+
+// Clip(Round(X * (1 / scale)) + zero, 0, top) behind `q`.
+std::optional<Rows> quantized_rows(const View& view, const std::string& q, const std::string& zero,
+                                   double top) {
+  const Node* clip = view.standard(q, "Clip", 3);
+  if (clip == nullptr || !is_number(view, clip->inputs[1], 0) ||
+      !is_number(view, clip->inputs[2], top))
+    return std::nullopt;
+  const Node* add = view.standard(clip->inputs[0], "Add", 2);
+  if (add == nullptr) return std::nullopt;
+  for (const auto& [rounded, offset] : both_orders(*add)) {
+    const Node* round = view.standard(rounded, "Round");
+    const Node* scaled =
+        round == nullptr || offset != zero ? nullptr : view.standard(round->inputs[0], "Mul", 2);
+    if (scaled == nullptr) continue;
+    for (const auto& [x, inverse] : both_orders(*scaled)) {
+      const Node* one = view.standard(inverse, "Div", 2);
+      if (one == nullptr || !is_number(view, one->inputs[0], 1)) continue;
+      Rows rows{x, one->inputs[1], zero};
+      if (scale_fits(view, rows, top)) return rows;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string cast_from(const View& view, const std::string& value, DType type) {
+  const Node* cast = view.standard(value, "Cast");
+  const bool fits = cast != nullptr && cast->int_or("to", 0) == static_cast<int64_t>(type);
+  return fits ? cast->inputs[0] : std::string();
+}
+
+// MatMulInteger(q, W) - Cast(zero) * column_sums, as floats.
+struct Sums {
+  std::string q, zero, weight;
+};
+std::optional<Sums> shifted_sums(const View& view, const std::string& value) {
+  const Node* sub = view.standard(cast_from(view, value, DType::f32), "Sub", 2);
+  if (sub == nullptr) return std::nullopt;
+  const Node* product = view.standard(sub->inputs[0], "MatMulInteger", 2);
+  const Node* shift = view.standard(sub->inputs[1], "Mul", 2);
+  if (product == nullptr || product->inputs.size() > 2 || shift == nullptr) return std::nullopt;
+  for (const auto& [offset, column_sums] : both_orders(*shift)) {
+    Sums s{cast_from(view, product->inputs[0], DType::u8), cast_from(view, offset, DType::i32),
+           product->inputs[1]};
+    if (!s.q.empty() && !s.zero.empty() && view.vector(column_sums, 0)) return s;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Linear> match_row_product(const View& view, const std::string& value) {
+  std::vector<std::string> factors;
+  factors_of(view, value, 2, factors);
+  if (factors.size() != 3) return std::nullopt;
+  for (const auto& f : factors) {
+    const auto sums = shifted_sums(view, f);
+    const auto rows = sums ? quantized_rows(view, sums->q, sums->zero, 255) : std::nullopt;
+    if (!rows) continue;
+    auto p = integer_weights(view, rows->x, sums->weight, "");
+    if (!p) return std::nullopt;
+    bool input_scale = false;
+    for (const auto& g : factors) {
+      if (g == rows->scale) {
+        input_scale = true;
+      } else if (auto scale = by_column(view, g, p->n)) {
+        p->scale = std::move(scale);
+      }
+    }
+    p->scales = raised::kPerRow;
+    return input_scale && p->scale ? p : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace octavo::raise

@@ -1,0 +1,253 @@
+"""`quantize --activations per-token`: standard ops that onnxruntime, our executor and the fused engine run to the same
+numbers. The oracle of the arithmetic is numpy in float32, one operation after the other as docs/quantization.md lists."""
+import collections
+import json
+import os
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from safetensors.numpy import load_file, save_file
+
+from onnx_graphs import layer, one, session, weight
+
+F = np.float32
+QUANTIZER = {"ReduceMin": 1, "ReduceMax": 1, "Min": 1, "Max": 1, "Sub": 1, "Less": 1, "Where": 1, "Div": 3, "Neg": 1,
+             "Round": 2, "Mul": 1, "Add": 1, "Clip": 1, "Cast": 2}
+PRODUCT = {"MatMulInteger": 1, "Mul": 3, "Sub": 1, "Cast": 1}
+WIDE_QUANTIZER = {**QUANTIZER, "Div": 5, "Floor": 2, "Mul": 3, "Sub": 3, "Cast": 4}
+WIDE_PRODUCT = {"MatMulInteger": 2, "Mul": 5, "Sub": 2, "Cast": 2, "Add": 1}
+
+
+def ours(path, feed):
+    folder = path.parent
+    save_file({k: np.ascontiguousarray(v) for k, v in feed.items()}, folder / "in.safetensors")
+    done = subprocess.run([os.environ["OCTAVO_RUN_MODEL"], path, folder / "in.safetensors", folder / "out.safetensors"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return next(iter(load_file(folder / "out.safetensors").values()))
+
+
+def quantize_weight(w, per_channel):
+    top = np.abs(w.astype(np.float64)).max(0 if per_channel else None)
+    scale = (2 * top / 254).astype(F)
+    scale = np.where(top == 0, F(1), scale)
+    return np.clip(np.rint(w / scale), -127, 127).astype(np.int64), scale
+
+
+def by_formula(x, w, per_channel, bits):
+    top = F(2**bits - 1)
+    q, w_scale = quantize_weight(w, per_channel)
+    low = np.minimum(x.min(-1, keepdims=True), F(0))
+    high = np.maximum(x.max(-1, keepdims=True), F(0))
+    scale = np.where(high - low < F(1e-30), F(1), (high - low) / top)
+    zero = np.rint(-low / scale)
+    a = np.clip(np.rint(x * (F(1) / scale)) + zero, F(0), top)
+    assert a.dtype == F
+
+    def product(values, zeros):
+        return (values.astype(np.int64) @ q - zeros.astype(np.int64) * q.sum(0)).astype(F)
+
+    if bits == 8:
+        total = product(a, zero)
+    else:
+        high_part = np.floor(a / F(256))
+        high_zero = np.floor(zero / F(256))
+        total = product(high_part, high_zero) * F(256) + product(a - high_part * F(256), zero - high_zero * F(256))
+    return total * (scale * w_scale)
+
+
+def rows(k):
+    """Rows at the edges of the formula among ordinary ones."""
+    random = np.random.default_rng(3)
+    x = random.standard_normal((40, k)).astype(F)
+    x[0] = 0
+    x[1] = np.abs(x[1])
+    x[2] = -np.abs(x[2])
+    x[3] *= F(1e-31)
+    x[4] *= F(1e-29)
+    x[5] *= F(1e30)
+    x[6] = 5
+    x[7] = np.arange(k) - k / 2  # ties
+    x[8] = np.where(np.arange(k) == 3, F(2373), x[8])
+    x[9] = F(-0.0)
+    x[10:20] *= np.logspace(-6, 6, 10, dtype=F)[:, None]
+    return x
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("opset", [11, 13, 17, 18, 21])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_product_by_the_formula(octavo, tmp_path, bits, opset, per_channel):
+    k, n = 90, 37
+    w = weight(k, n)
+    w[:, 3] = 0
+    source = one(tmp_path, w, ("m", k), opset=opset, ir_version=8 if opset < 21 else 10)
+    out = tmp_path / "q.onnx"
+    octavo("quantize", source, out, "--activations", {8: "per-token", 16: "per-token-16"}[bits],
+           *["--per-channel"][:per_channel])
+    onnx.checker.check_model(str(out), full_check=True)
+    x = rows(k)
+    expected = by_formula(x, w, per_channel, bits)
+    assert (ours(out, {"x": x}) == expected).all()
+    for optimize in (False, True):
+        runtime = session(out, optimize)
+        assert (runtime.run(None, {"x": x})[0] == expected).all()
+        for i in range(len(x)):
+            assert (runtime.run(None, {"x": x[i:i + 1]})[0] == expected[i]).all()
+    q, scale = quantize_weight(w, per_channel)
+    error = np.abs(expected[20:] - x[20:] @ (q * scale))
+    assert error.max() < {8: 0.1, 16: 0.0005}[bits]
+
+
+def ops_of(model):
+    return collections.Counter(n.op_type for n in model.graph.node)
+
+
+def test_shared_inputs_are_quantized_once(octavo, tmp_path):
+    """q, k, v share x; of the seven MatMuls two multiply activations."""
+    source, out = layer(tmp_path), tmp_path / "q.onnx"
+    plain = ops_of(onnx.load(source))
+    octavo("quantize", source, out, "--per-channel", "--activations", "per-token", "--protect", "/u$|/v$")
+    model = onnx.load(out)
+    wanted = collections.Counter(plain)
+    wanted["MatMul"] = 2
+    for count, ops in ((3, QUANTIZER), (4, PRODUCT), (2, WIDE_QUANTIZER), (2, WIDE_PRODUCT)):
+        for op, times in ops.items():
+            wanted[op] += count * times
+    # x in both widths, o and h in 8 bits, r in 16.
+    assert ops_of(model) == wanted
+    assert {d.domain for d in model.opset_import} == {""}
+    names = [n.name for n in model.graph.node]
+    assert len(set(names)) == len(names)
+    constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    for w in ("wq", "wk", "wv", "wo", "up", "down"):
+        assert (constants[w + "_column_sums"] == constants[w + "_quantized"].astype(np.int32).sum(0)).all()
+        assert w not in constants and w + "_zero_point" not in constants
+    x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
+    assert np.abs(ours(out, {"x": x}) - session(out).run(None, {"x": x})[0]).max() < 1e-5
+
+
+def test_per_tensor_is_the_default_and_what_it_was(octavo, tmp_path):
+    source = layer(tmp_path)
+    octavo("quantize", source, tmp_path / "a.onnx", "--per-channel")
+    octavo("quantize", source, tmp_path / "b.onnx", "--per-channel", "--activations", "per-tensor")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_the_report_says_what_each_node_got(octavo, tmp_path):
+    source, out = layer(tmp_path), tmp_path / "q.onnx"
+    done = octavo("quantize", source, out, "--activations", "per-token", "--protect", "/u$", "--protect", "nothing", "--json")
+    got = {q["node"]: q["activations"] for q in json.loads(done.stdout)["quantized"]}
+    assert got == {f"/layer/{n}": "per-token-16" if n == "u" else "per-token" for n in "qkvauy"}
+    assert 'protect "nothing" matches no MatMul' in done.stderr
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--activations", "per-token", "--weight-type", "quint8"], "symmetric"),
+    (["--protect", "x"], "goes with --activations per-token"),
+    (["--activations", "per-token-16", "--protect", "x"], "goes with --activations per-token"),
+    (["--activations", "per-token", "--protect", "("], "protect: \"(\" is not a regular expression")])
+def test_refusals(octavo, tmp_path, options, message):
+    done = octavo("quantize", layer(tmp_path), tmp_path / "q.onnx", *options, check=False)
+    assert done.returncode == 3 and message in done.stderr and not (tmp_path / "q.onnx").exists()
+
+
+def test_a_taken_name_keeps_the_node(octavo, tmp_path):
+    source = layer(tmp_path)
+    model = onnx.load(source)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                if name == "kt":
+                    names[i] = "o_rows_scale"
+    onnx.save(model, source)
+    done = octavo("quantize", source, tmp_path / "q.onnx", "--activations", "per-token", "--json")
+    kept = {k["node"]: k["reason"] for k in json.loads(done.stdout)["kept"]}
+    assert kept["/layer/a"] == 'the name "o_rows_scale" is already taken'
+
+
+# --- whole models ---
+
+def make(octavo, source, folder, *options):
+    octavo("import", source, "-o", folder)
+    octavo("quantize", folder / "model.onnx", folder / "model.int8.onnx", "--per-channel", "--external-data",
+           "--activations", *(options or ("per-token",)))
+    return folder / "model.int8.onnx"
+
+
+def feeds(path, texts, width=None):
+    width = width or max(map(len, texts))
+    ids = np.zeros((len(texts), width), np.int64)
+    mask = np.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, :len(text)] = text
+        mask[row, :len(text)] = 1
+    full = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    return {i.name: full[i.name] for i in session(path).get_inputs()}
+
+
+def some_texts(vocabulary, lengths):
+    random = np.random.default_rng(4)
+    return [random.integers(1, vocabulary, n) for n in lengths]
+
+
+def cosines(a, b):
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+def raised(path):
+    done = subprocess.run([os.environ["OCTAVO_RAISE_MODEL"], path, "--nodes"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "mistral", "qwen2", "qwen3"])
+def test_tiny_models(octavo, tiny, tmp_path, name):
+    path = make(octavo, tiny / name, tmp_path)
+    (text,) = some_texts(89, [23])
+    runtime = session(path).run(None, feeds(path, [text]))[0]
+    exact = session(tmp_path / "model.onnx").run(None, feeds(path, [text]))[0]
+    assert cosines(ours(path, feeds(path, [text])), runtime).min() > 0.9999
+    assert cosines(runtime, exact).min() > 0.995
+    linears = [line for line in raised(path).splitlines() if " Linear(" in line]
+    assert len(linears) == (12 if name == "bert" else 14)
+    assert all("kind=int8" in line and "scales=row" in line for line in linears)
+    # The engine against the graph node by node.
+    texts = tmp_path / "texts.txt"
+    texts.write_text("hello world\nthe quick brown fox jumps over it\n")
+    vectors = []
+    for option, said in (("--no-cache", "runs as 2 fused layers"), ("--exact-onnx", "runs node by node")):
+        done = octavo("embed", tmp_path, "--input", texts, "--output", tmp_path / "v.npy", "--explain", option)
+        assert said in done.stderr
+        vectors.append(np.load(tmp_path / "v.npy"))
+    assert cosines(*vectors).min() > 0.9995
+
+
+@pytest.fixture(scope="module")
+def minilm_rows(octavo, minilm, tmp_path_factory):
+    return make(octavo, minilm, tmp_path_factory.mktemp("rows"))
+
+
+def test_a_text_has_the_same_bits_alone_and_in_any_batch_of_onnxruntime(minilm_rows):
+    runtime = session(minilm_rows)
+    equal = some_texts(30000, [33] * 4)
+    mixed = some_texts(30000, [7, 19, 33, 64, 1, 100])
+    for texts, width in ((equal, 33), (mixed, 100), (mixed, 128)):
+        together = runtime.run(None, feeds(minilm_rows, texts, width))[0]
+        for i, text in enumerate(texts):
+            alone = runtime.run(None, feeds(minilm_rows, [text]))[0][0]
+            assert (together[i, :len(text)] == alone).all()
+
+
+def test_onnxruntime_of_1_17_runs_it(octavo, old_python, tmp_path):
+    source, out = layer(tmp_path), tmp_path / "q.onnx"
+    octavo("quantize", source, out, "--per-channel", "--activations", "per-token", "--protect", "/u$")
+    x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
+    np.save(tmp_path / "x.npy", x)
+    old_python("import sys, numpy as np, onnxruntime as ort; m, x, y = sys.argv[1:]; np.save(y, ort.InferenceSession(m, "
+               "providers=['CPUExecutionProvider']).run(None, {'x': np.load(x)})[0])", out, tmp_path / "x.npy", tmp_path / "y.npy")
+    assert np.abs(np.load(tmp_path / "y.npy") - session(out).run(None, {"x": x})[0]).max() < 1e-5
