@@ -19,8 +19,11 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def built_in_texts():
-    lines = (ROOT / "src/toolkit/probe_texts.inc").read_text(encoding="utf-8").splitlines()
+def built_in_texts(probe="small"):
+    name = {"small": "probe_texts.inc", "wide": "probe_wide_texts.inc"}[probe]
+    lines = (ROOT / "src/toolkit" / name).read_text(encoding="utf-8").splitlines()
+    if probe == "wide":  # {"language", "text"},
+        return [json.loads(f"[{line[1:-2]}]")[1] for line in lines]
     return [json.loads(line.rstrip(",")) for line in lines if line]
 
 
@@ -125,11 +128,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=pathlib.Path, help="snapshot folder or GGUF file")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
-    parser.add_argument("--texts", type=pathlib.Path, help="default: octavo's 6 built-in texts")
+    parser.add_argument("--texts", type=pathlib.Path, help="default: octavo's built-in texts")
+    parser.add_argument("--probe", choices=["small", "wide"], default="small", help="which of those")
     parser.add_argument("--pooling", choices=["mean", "cls", "last_token"], help="default: as the snapshot says")
     parser.add_argument("--max-length", type=int, help="tokens, special ones included; default: the snapshot's, or 512")
     arguments = parser.parse_args()
-    texts = read_texts(arguments.texts) if arguments.texts else built_in_texts()
+    texts = read_texts(arguments.texts) if arguments.texts else built_in_texts(arguments.probe)
     tensors, metadata = dump(arguments.source, arguments.output, texts, arguments.pooling, arguments.max_length)
     print(f"{arguments.output}: {len(texts)} texts, {len(tensors['ids'])} tokens, "
           f"{metadata['pooling']} pooling, {metadata['made_by']}")

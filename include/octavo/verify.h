@@ -41,6 +41,10 @@ struct VerifyReport {
 
 const std::vector<std::string>& default_probe_texts();
 
+// The texts of a built-in probe: "small", the default (6, English and German), or "wide" (285 in 31
+// languages and code, from one word to a paragraph). Errors: not_found naming the probes there are.
+Result<std::vector<std::string>> probe_texts(const std::string& name);
+
 Result<VerifyReport> verify_model(const std::filesystem::path& model, const VerifyOptions& options,
                                   const Progress& progress = {});
 

@@ -45,7 +45,7 @@ there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
 stderr).)";
 
 struct Flags {
-  std::string source, output, texts;
+  std::string source, output, texts, probe;
   BuildOptions options;
   bool no_vanilla = false;
   bool json = false;
@@ -98,6 +98,10 @@ void run(Flags& flags, Context& context) {
     auto texts = read_text_file(flags.texts);
     if (!texts) return context.fail(texts.error());
     flags.options.texts = *std::move(texts);
+  } else if (!flags.probe.empty()) {
+    auto texts = probe_texts(flags.probe);
+    if (!texts) return context.fail(texts.error());
+    flags.options.texts = *std::move(texts);
   }
   if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr) {
     auto date = date_of_epoch(epoch);
@@ -139,11 +143,17 @@ void add_build(CLI::App& app, Context& context) {
                    "measure against this file of tools/dump_reference.py (default: against the "
                    "imported FP32 model)")
       ->type_name("FILE");
+  auto* texts =
+      command
+          ->add_option("--texts", flags->texts,
+                       "probe texts, one a line or JSON Lines with \"text\" (default: 6 built-in "
+                       "texts, English and German)")
+          ->type_name("FILE");
   command
-      ->add_option("--texts", flags->texts,
-                   "probe texts, one a line or JSON Lines with \"text\" (default: 6 built-in "
-                   "texts, English and German)")
-      ->type_name("FILE");
+      ->add_option("--probe", flags->probe,
+                   "built-in probe texts: small (6), or wide (285 in 31 languages and code)")
+      ->type_name("NAME")
+      ->excludes(texts);
   command
       ->add_option("--calibration", flags->options.calibration,
                    "calibration texts, in the same form (default: the built-in set)")

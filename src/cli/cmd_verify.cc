@@ -35,7 +35,7 @@ Exit codes: 0 done; 1 the smallest cosine is below --min-cos; 2 wrong usage;
 3 the work failed (the reason is on stderr).)";
 
 struct Flags {
-  std::string model, texts;
+  std::string model, texts, probe;
   VerifyOptions options;
   bool json = false;
 };
@@ -90,6 +90,10 @@ void run(Flags& flags, Context& context) {
     auto texts = read_text_file(flags.texts);
     if (!texts) return context.fail(texts.error());
     flags.options.texts = *std::move(texts);
+  } else if (!flags.probe.empty()) {
+    auto texts = probe_texts(flags.probe);
+    if (!texts) return context.fail(texts.error());
+    flags.options.texts = *std::move(texts);
   }
   const auto report = verify_model(flags.model, flags.options, context.progress());
   if (!report) return context.fail(report.error());
@@ -119,11 +123,17 @@ void add_verify(CLI::App& app, Context& context) {
                    "reference: file of tools/dump_reference.py")
       ->type_name("FILE")
       ->excludes(against);
+  auto* texts =
+      command
+          ->add_option("--texts", flags->texts,
+                       "one text a line, or JSON Lines with a \"text\" field (default: 6 built-in "
+                       "texts, English and German)")
+          ->type_name("FILE");
   command
-      ->add_option("--texts", flags->texts,
-                   "one text a line, or JSON Lines with a \"text\" field (default: 6 built-in "
-                   "texts, English and German)")
-      ->type_name("FILE");
+      ->add_option("--probe", flags->probe,
+                   "built-in probe texts: small (6), or wide (285 in 31 languages and code)")
+      ->type_name("NAME")
+      ->excludes(texts);
   command
       ->add_option("--tokenizer", flags->options.tokenizer,
                    "folder with tokenizer.json and the config files (default: the model's)")

@@ -1,6 +1,8 @@
 #include "toolkit/model_card.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -183,6 +185,20 @@ std::string making_section(const json& report) {
   return out;
 }
 
+// All in their order, or the worst first when there are too many to read.
+std::vector<size_t> shown_texts(const json& cosines) {
+  constexpr size_t kAll = 40;
+  constexpr size_t kWorst = 20;
+  std::vector<size_t> order(cosines.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (order.size() <= kAll) return order;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return cosines.at(a).get<double>() < cosines.at(b).get<double>();
+  });
+  order.resize(kWorst);
+  return order;
+}
+
 std::string texts_section(const json& report) {
   const json& quality = report.at("quality");
   const json& variants = quality.at("variants");
@@ -194,17 +210,21 @@ std::string texts_section(const json& report) {
     header.emplace_back("vanilla");
     rule.emplace_back("---");
   }
+  const json& texts = quality.at("texts");
+  const json& cosines = variants.at("smoothed").at("cosines");
+  const std::vector<size_t> shown = shown_texts(cosines);
+  if (shown.size() < texts.size())
+    out += "The " + std::to_string(shown.size()) + " of " + std::to_string(texts.size()) +
+           " on which the smoothed model is worst; `report.json` has all of them.\n\n";
   out += row(header) + row(rule);
-  size_t i = 0;
-  for (const auto& text : quality.at("texts")) {
+  for (const size_t i : shown) {
+    const json& text = texts.at(i);
     std::vector<std::string> cells = {
         std::to_string(i + 1), escaped(text.at("text").get<std::string>()),
-        std::to_string(text.at("tokens").get<uint64_t>()),
-        number(variants.at("smoothed").at("cosines").at(i).get<double>(), 5)};
+        std::to_string(text.at("tokens").get<uint64_t>()), number(cosines.at(i).get<double>(), 5)};
     if (vanilla)
       cells.push_back(number(variants.at("vanilla").at("cosines").at(i).get<double>(), 5));
     out += row(cells);
-    ++i;
   }
   return out;
 }

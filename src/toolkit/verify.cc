@@ -20,13 +20,6 @@ fs::path tokenizer_folder(const fs::path& onnx_file) {
 
 }  // namespace
 
-const std::vector<std::string>& default_probe_texts() {
-  static const std::vector<std::string> kTexts = {
-#include "toolkit/probe_texts.inc"
-  };
-  return kTexts;
-}
-
 Result<VerifyReport> verify_model(const fs::path& model, const VerifyOptions& options,
                                   const Progress& progress) {
   fs::path file = model;
