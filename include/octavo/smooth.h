@@ -4,17 +4,29 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "octavo/progress.h"
+#include "octavo/quantize.h"
 #include "octavo/result.h"
 
 namespace octavo {
 
+// How alpha is searched, a site at a time, on a half of the calibration texts that the statistics
+// then do not see. The loss is 1 - cosine between the vectors of the FP32 and of the quantized
+// model.
+struct AlphaSearch {
+  Activations activations = Activations::per_tensor;  // how the quantized model will run
+  size_t evaluations = 80;                            // quantized models that are tried, at most
+  std::filesystem::path log;  // what was tried, to go on from after a stop; empty: none
+};
+
 struct SmoothOptions {
-  double alpha = 0.8;               // s_j = max|X_j|^alpha / max_k|W_jk|^(1 - alpha); 0..1
-  std::filesystem::path tokenizer;  // folder with tokenizer.json (and config files)
+  double alpha = 0.8;                 // s_j = max|X_j|^alpha / max_k|W_jk|^(1 - alpha); 0..1
+  std::optional<AlphaSearch> search;  // alpha is then what is found
+  std::filesystem::path tokenizer;    // folder with tokenizer.json (and config files)
   std::filesystem::path
       calibration;          // one text a line, or JSONL with "text"; empty: the built-in set
   size_t max_length = 512;  // tokens of a calibration text
@@ -28,11 +40,29 @@ struct SmoothSite {
   std::vector<std::string> weights;  // the group's weight initializers
   std::string folded_into;  // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
   std::string refusal;      // why it is explicit; empty when it is not
+  double alpha = 0;
   double scale_min = 1, scale_max = 1;
   double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
 };
 
+// Losses are means over texts: `loss` over those that the search looked at, `confirmed` over as
+// many that it did not and that decided whether the searched alphas or the best single one is used.
+struct AlphaSearchReport {
+  struct Trial {
+    std::string what;  // "all 0.50", "layers.#.mlp.down_proj 12..17 0.60"
+    double loss = 0;
+    bool kept = false;
+  };
+  double fixed = 0;  // the best single alpha
+  double loss_fixed = 0, loss = 0;
+  double confirmed_fixed = 0, confirmed = 0;
+  bool refused = false;  // the best single alpha is used
+  uint64_t texts = 0;    // held out, both kinds
+  std::vector<Trial> trials;
+};
+
 struct SmoothReport {
+  std::optional<AlphaSearchReport> search;
   std::vector<SmoothSite> sites;
   std::vector<std::string> skipped;  // "node: reason"
   double difference = 0;             // measured, relative to the range of the FP32 output

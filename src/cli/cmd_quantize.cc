@@ -131,6 +131,9 @@ void add_quantize(CLI::App& app, Context& context) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--reduce-range", o.reduce_range,
                     "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
+  command->add_flag("--clip", o.clip,
+                    "a smaller range for a channel where its squared error says so (with "
+                    "--per-channel, qint8)");
   command->add_flag("--external-data", o.external_data,
                     "weights in OUT.data beside OUT (always so above 2 GB)");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/alpha_flags.h"
 #include "cli/commands.h"
 #include "octavo/smooth.h"
 
@@ -39,6 +40,8 @@ Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr),
 also when the outputs do not agree.)";
 
 struct Arguments {
+  AlphaFlags alpha;
+  std::string activations = "per-tensor";
   std::string fp32;
   std::string output;
   std::string tokenizer;
@@ -54,13 +57,25 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
                      {"weights", s.weights},
                      {"folded_into", s.folded_into},
                      {"refusal", s.refusal},
+                     {"alpha", s.alpha},
                      {"scale_min", s.scale_min},
                      {"scale_max", s.scale_max},
                      {"outlier_before", s.outlier_before},
                      {"outlier_after", s.outlier_after}});
+  Json search;
+  if (r.search) {
+    Json trials = Json::array();
+    for (const auto& trial : r.search->trials)
+      trials.push_back({{"what", trial.what}, {"loss", trial.loss}, {"kept", trial.kept}});
+    search = {{"fixed", r.search->fixed},         {"loss_fixed", r.search->loss_fixed},
+              {"loss", r.search->loss},           {"confirmed_fixed", r.search->confirmed_fixed},
+              {"confirmed", r.search->confirmed}, {"refused", r.search->refused},
+              {"texts", r.search->texts},         {"trials", std::move(trials)}};
+  }
   return {{"fp32", args.fp32},
           {"output", args.output},
-          {"alpha", args.options.alpha},
+          {"alpha", r.search ? Json("auto") : Json(args.options.alpha)},
+          {"search", std::move(search)},
           {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
           {"difference", r.difference},
           {"sites", std::move(sites)},
@@ -84,13 +99,24 @@ std::string without_numbers(const std::string& text) {
   return out;
 }
 
+void print(const AlphaSearchReport& r) {
+  std::printf("alpha searched in %zu trials on %llu texts that calibration did not see:\n",
+              r.trials.size(), static_cast<unsigned long long>(r.texts));
+  for (const auto& trial : r.trials)
+    if (trial.kept) std::printf("  %-40s 1 - cos %.6f\n", trial.what.c_str(), trial.loss);
+  std::printf("  on the other texts: %.6f, best single alpha (%.2f) %.6f%s\n", r.confirmed, r.fixed,
+              r.confirmed_fixed,
+              r.refused ? "; what was found is no better there, so the single alpha is used" : "");
+}
+
 void print(const Arguments& args, const SmoothReport& r) {
-  Table table({"input", "MatMuls", "1/s is in", "s min", "s max", "max/median", "after"});
+  Table table({"input", "MatMuls", "1/s is in", "alpha", "s min", "s max", "max/median", "after"});
   std::map<std::string, std::pair<size_t, std::string>> refusals;
   size_t folded = 0;
   for (const SmoothSite& s : r.sites) {
-    table.add({s.input, std::to_string(s.weights.size()), s.folded_into, short_number(s.scale_min),
-               short_number(s.scale_max), fixed(s.outlier_before, 1), fixed(s.outlier_after, 1)});
+    table.add({s.input, std::to_string(s.weights.size()), s.folded_into, fixed(s.alpha, 2),
+               short_number(s.scale_min), short_number(s.scale_max), fixed(s.outlier_before, 1),
+               fixed(s.outlier_after, 1)});
     if (s.refusal.empty()) {
       ++folded;
     } else {
@@ -114,6 +140,7 @@ void print(const Arguments& args, const SmoothReport& r) {
   for (const auto& [reason, seen] : skipped)
     std::printf("  %zu: %s (%s%s)\n", seen.first, reason.c_str(), seen.second.c_str(),
                 seen.first > 1 ? ", ..." : "");
+  if (r.search) print(*r.search);
   std::printf(
       "calibrated on %llu texts, %llu tokens; FP32 outputs differ by %s of their range\n"
       "wrote %s\n",
@@ -138,12 +165,13 @@ void add_smooth(CLI::App& app, Context& context) {
       ->add_option("--tokenizer", args->tokenizer,
                    "folder with tokenizer.json and the config files (default: the model's)")
       ->type_name("DIR");
+  add_alpha_flags(*command, args->alpha);
   command
-      ->add_option("--alpha", args->options.alpha,
-                   "share of the outliers that moves: 1 makes all channels of X alike, 0 all rows "
-                   "of the weights")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->add_option("--activations", args->activations,
+                   "with --alpha auto: the scales that the quantized model will run with")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"per-tensor", "per-token"}))
+      ->capture_default_str();
   command
       ->add_option("--calibration", args->calibration,
                    "one text a line, or JSON Lines with a \"text\" field (default: 291 built-in "
@@ -153,6 +181,13 @@ void add_smooth(CLI::App& app, Context& context) {
   command->callback([args, &context] {
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
+    if (args->alpha.automatic()) {
+      args->alpha.search.activations =
+          args->activations == "per-token" ? Activations::per_token : Activations::per_tensor;
+      args->options.search = args->alpha.search;
+    } else {
+      args->options.alpha = args->alpha.number();
+    }
     const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
     if (args->json) {

@@ -108,6 +108,20 @@ void quantize_columns_f32_u8(size_t rows, size_t n, const float* w, const float*
   quantize_columns<uint8_t>(rows, n, w, scale, zero, q);
 }
 
+void column_error_f32_s8(size_t rows, size_t ldw, size_t columns, const float* w,
+                         const float* scale, double* error) {
+  // Adding and taking away 1.5 * 2^23 rounds half to even what is below 2^22, in any vector unit.
+  constexpr float kRound = 12582912.0F;
+  for (size_t r = 0; r < rows; ++r, w += ldw) {
+    for (size_t c = 0; c < columns; ++c) {
+      const float quotient = std::clamp(w[c] / scale[c], -127.0F, 127.0F);
+      const float q = (quotient + kRound) - kRound;
+      const double apart = double{w[c]} - double{scale[c]} * double{q};
+      error[c] += apart * apart;
+    }
+  }
+}
+
 void transpose(size_t rows, size_t n, size_t c0, size_t c1, size_t element, const void* from,
                void* to) {
   switch (element) {

@@ -20,6 +20,11 @@ void quantize_columns_f32_s8(size_t rows, size_t n, const float* w, const float*
 void quantize_columns_f32_u8(size_t rows, size_t n, const float* w, const float* scale,
                              const float* zero, uint8_t* q);
 
+// error[c] += sum over rows of (w - scale[c] * q)^2 with q = clamp(round_half_even(w / scale[c]),
+// -127, 127), in float64 and in the order of the rows; rows lie ldw floats apart.
+void column_error_f32_s8(size_t rows, size_t ldw, size_t columns, const float* w,
+                         const float* scale, double* error);
+
 // to[c][r] = from[r][c], any element of 1, 2, 4 or 8 bytes; columns [c0, c1) only.
 void transpose(size_t rows, size_t n, size_t c0, size_t c1, size_t element, const void* from,
                void* to);

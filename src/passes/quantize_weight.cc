@@ -1,6 +1,7 @@
 #include "passes/quantize_weight.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -43,6 +44,8 @@ class WeightCache {
 std::shared_ptr<WeightCache> make_weight_cache() { return std::make_shared<WeightCache>(); }
 
 namespace {
+
+constexpr int kSmallestClip = 80;  // percent; a normal distribution of 1,000 wants about 90
 
 struct Parameter {
   float scale;
@@ -200,6 +203,7 @@ class Work {
     if (form_.per_channel) {
       for (size_t c = 0; c < rows.n; ++c)
         parameters_.push_back(parameter_of(low[c], high[c], form_));
+      if (form_.clip) clip(rows, in);
     } else {
       const auto end = static_cast<ptrdiff_t>(rows.n);
       parameters_.push_back(parameter_of(*std::min_element(low.begin(), low.begin() + end),
@@ -207,6 +211,35 @@ class Work {
                                          form_));
     }
     return Done{};
+  }
+
+  // A thread takes whole columns, so that their sums do not depend on how many threads there are.
+  void clip(const Rows& rows, const float* in) {
+    constexpr size_t kColumns = 16;
+    pool_->parallel_for((rows.n + kColumns - 1) / kColumns, 1, [&](size_t begin, size_t end) {
+      const FloatEnvironment environment;
+      for (size_t c = begin * kColumns; c < std::min(rows.n, end * kColumns); c += kColumns) {
+        const size_t count = std::min(kColumns, rows.n - c);
+        std::array<float, kColumns> whole{};
+        std::array<double, kColumns> least;
+        least.fill(std::numeric_limits<double>::infinity());
+        for (size_t j = 0; j < count; ++j) whole[j] = parameters_[c + j].scale;
+        for (int percent = 100; percent >= kSmallestClip; percent -= 2) {
+          std::array<float, kColumns> scale{};
+          std::array<double, kColumns> error{};
+          for (size_t j = 0; j < count; ++j)
+            scale[j] = std::max(std::numeric_limits<float>::min(),
+                                static_cast<float>(double{whole[j]} * percent / 100));
+          kernels::column_error_f32_s8(rows.count, rows.n, count, in + c, scale.data(),
+                                       error.data());
+          for (size_t j = 0; j < count; ++j) {
+            if (!(error[j] < least[j])) continue;
+            least[j] = error[j];
+            parameters_[c + j].scale = scale[j];
+          }
+        }
+      }
+    });
   }
 
   Error not_finite(const Tensor& w) const {

@@ -49,14 +49,14 @@ ChannelMap along_axis(size_t axis, int64_t channels) {
 
 class Smoother {
  public:
-  Smoother(const Graph& graph, const CalibrationStats& stats, double alpha)
-      : graph_(graph), index_(graph), stats_(stats), alpha_(alpha) {
+  Smoother(const Graph& graph, const CalibrationStats& stats)
+      : graph_(graph), index_(graph), stats_(stats) {
     for (const auto& v : graph.inputs) names_.insert(v.name);
     for (const auto& i : graph.initializers) names_.insert(i.name());
     for (const auto& n : graph.nodes) names_.insert(n.outputs.begin(), n.outputs.end());
   }
 
-  Status add(const SmoothGroup& group) {
+  Status add(const SmoothGroup& group, double alpha) {
     const auto seen = stats_.channel_absmax.find(group.input);
     if (seen == stats_.channel_absmax.end() ||
         seen->second.size() != static_cast<size_t>(group.channels))
@@ -70,11 +70,12 @@ class Smoother {
 
     SmoothedGroup done;
     done.input = group.input;
+    done.alpha = alpha;
     for (const SmoothWeight& w : group.weights) {
       done.weights.push_back(w.name);
       done.nodes.push_back(graph_.nodes[w.node].name);
     }
-    done.scale = smoothing_scale(seen->second, weight, alpha_, trace.ties());
+    done.scale = smoothing_scale(seen->second, weight, alpha, trace.ties());
     const auto scale = std::make_shared<const std::vector<float>>(done.scale);
     for (const SmoothWeight& w : group.weights)
       edits_.push_back({w.edge, along_axis(w.axis, group.channels), true, scale});
@@ -122,7 +123,6 @@ class Smoother {
   const Graph& graph_;
   GraphIndex index_;
   const CalibrationStats& stats_;
-  double alpha_;
   std::set<std::string> names_;
   std::vector<ScaledEdit> edits_;
   std::vector<ExplicitMul> muls_;
@@ -132,13 +132,27 @@ class Smoother {
 }  // namespace
 
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
-                                               const CalibrationStats& stats, double alpha) {
-  if (!(alpha >= 0 && alpha <= 1))
-    return Error{Code::invalid_input, "alpha is " + std::to_string(alpha) + ", not within 0..1"};
-  Smoother smoother(model.graph, stats, alpha);
-  for (const SmoothGroup& group : groups.groups)
-    OCTAVO_CHECK(smoother.add(group).within("smoothing the input \"" + group.input + "\""));
+                                               const CalibrationStats& stats,
+                                               std::span<const double> alphas) {
+  if (alphas.size() != groups.groups.size())
+    return Error{Code::internal, std::to_string(alphas.size()) + " alphas for " +
+                                     std::to_string(groups.groups.size()) + " groups"};
+  for (const double alpha : alphas) {
+    if (!(alpha >= 0 && alpha <= 1))
+      return Error{Code::invalid_input, "alpha is " + std::to_string(alpha) + ", not within 0..1"};
+  }
+  Smoother smoother(model.graph, stats);
+  for (size_t i = 0; i < alphas.size(); ++i) {
+    const SmoothGroup& group = groups.groups[i];
+    OCTAVO_CHECK(
+        smoother.add(group, alphas[i]).within("smoothing the input \"" + group.input + "\""));
+  }
   return std::move(smoother).apply(model);
+}
+
+Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
+                                               const CalibrationStats& stats, double alpha) {
+  return smoothquant(model, groups, stats, std::vector<double>(groups.groups.size(), alpha));
 }
 
 }  // namespace octavo

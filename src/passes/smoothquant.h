@@ -50,17 +50,22 @@ struct SmoothedGroup {
   std::string input;
   std::vector<std::string> weights;
   std::vector<std::string> nodes;
-  std::string folded_into;    // "gain a.weight + bias a.bias", "explicit Mul"
-  std::string refusal;        // why it is explicit
-  std::string value;          // that now holds X / s: `input` itself when folded
+  std::string folded_into;  // "gain a.weight + bias a.bias", "explicit Mul"
+  std::string refusal;      // why it is explicit
+  std::string value;        // that now holds X / s: `input` itself when folded
+  double alpha = 0;
   std::vector<float> scale;   // s
   double outlier_before = 1;  // outlier_ratio() of X
   double outlier_after = 1;   // and of X / s
 };
 
 // Rewrites the model. groups must come from this very graph; every group needs an entry of its size
-// in stats.channel_absmax. Errors: invalid_input (alpha outside 0..1, a missing entry), and what
-// loading weights meets.
+// in stats.channel_absmax, and one of `alphas`. Errors: invalid_input (an alpha outside 0..1, a
+// missing entry), and what loading weights meets.
+Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
+                                               const CalibrationStats& stats,
+                                               std::span<const double> alphas);
+// One alpha for all groups.
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
                                                const CalibrationStats& stats, double alpha);
 

@@ -83,6 +83,11 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   }
   if (options.op_types.empty())
     return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
+  if (options.clip &&
+      (!options.per_channel || options.reduce_range || options.weight_type != WeightType::qint8))
+    return Error{Code::unsupported,
+                 "clip chooses scales of 8-bit channels: it needs per-channel and qint8, and no "
+                 "reduce-range"};
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
   if (!protections.empty() && options.activations != Activations::per_token)
@@ -91,7 +96,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                  "token: it goes with --activations per-token"};
   OCTAVO_TRY(Model model, read_onnx(input));
   QuantizeDynamicOptions how;
-  how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel};
+  how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel,
+              options.clip};
   how.exclude = [&](const Node& node) {
     const Pattern* match = first_match(exclusions, node);
     return match == nullptr ? std::string() : "excluded by \"" + match->pattern + "\"";

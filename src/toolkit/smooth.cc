@@ -10,6 +10,8 @@
 #include "graph/inline.h"
 #include "passes/smoothquant.h"
 #include "tensor/compare.h"
+#include "toolkit/alpha_judge.h"
+#include "toolkit/alpha_search.h"
 #include "toolkit/calibrate.h"
 #include "toolkit/text_file.h"
 
@@ -55,7 +57,11 @@ class Smoothing {
     OCTAVO_CHECK(read_texts());
     OCTAVO_CHECK(learn());
     before_ = model_;
-    OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, options_.alpha));
+    std::vector<double> alphas(groups_.groups.size(), options_.alpha);
+    if (options_.search) {
+      OCTAVO_TRY(alphas, search());
+    }
+    OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, alphas));
     OCTAVO_CHECK(compare());
     return make_report();
   }
@@ -72,11 +78,47 @@ class Smoothing {
         own.empty() ? default_calibration_texts() : std::span<const std::string>(own);
     OCTAVO_TRY(const ModelDir folder, read_model_dir(options_.tokenizer));
     OCTAVO_TRY(const Tokenizer tokenizer, Tokenizer::open(folder.tokenizer_file));
+    pooling_ = folder.pooling;
     size_t length = options_.max_length;
     if (folder.positions != 0) length = std::min(length, folder.positions);
     OCTAVO_TRY(texts_, tokenize_all(tokenizer, texts, length));
+    if (options_.search) hold_out();
     checked_ = spread(texts_);
     return Done{};
+  }
+
+  // Every second text, so that both kinds have all languages and lengths; the search then takes
+  // turns with its own confirmation.
+  void hold_out() {
+    std::vector<Ids> seen;
+    for (size_t i = 0; i < texts_.size(); ++i)
+      (i % 2 == 0 ? seen : held_out_).push_back(std::move(texts_[i]));
+    texts_ = std::move(seen);
+  }
+
+  Result<std::vector<double>> search() {
+    const AlphaSearch& wanted = *options_.search;
+    const JudgedModel judged{model_,    groups_,  stats_,
+                             held_out_, pooling_, wanted.activations != Activations::per_tensor};
+    OCTAVO_TRY(auto judgement, AlphaJudgement::create(judged, wanted.log, pool_));
+    std::vector<std::string> roles;
+    for (const SmoothGroup& group : groups_.groups)
+      roles.push_back(role_of(model_.graph.nodes[group.weights.front().node].name));
+    const AlphaJudge judge = [&](std::span<const double> alphas) {
+      return judgement.losses(alphas);
+    };
+    OCTAVO_TRY(AlphaChoice choice, search_alphas(roles, judge, {wanted.evaluations}, progress_));
+    AlphaSearchReport& report = searched_.emplace();
+    report.fixed = choice.fixed;
+    report.loss_fixed = choice.loss_fixed;
+    report.loss = choice.loss;
+    report.confirmed_fixed = choice.confirmed_fixed;
+    report.confirmed = choice.confirmed;
+    report.refused = choice.refused;
+    report.texts = held_out_.size();
+    for (AlphaTrial& trial : choice.trials)
+      report.trials.push_back({std::move(trial.what), trial.loss, trial.kept});
+    return std::move(choice.alphas);
   }
 
   // Everything that needs the original model to run; its packed weights are gone afterwards.
@@ -156,9 +198,10 @@ class Smoothing {
     SmoothReport report;
     for (const SmoothedGroup& site : sites_) {
       const auto [low, high] = std::minmax_element(site.scale.begin(), site.scale.end());
-      report.sites.push_back({site.input, site.weights, site.folded_into, site.refusal, *low, *high,
-                              site.outlier_before, site.outlier_after});
+      report.sites.push_back({site.input, site.weights, site.folded_into, site.refusal, site.alpha,
+                              *low, *high, site.outlier_before, site.outlier_after});
     }
+    report.search = searched_;
     report.skipped = groups_.skipped;
     report.difference = difference_;
     report.calibration_texts = stats_.texts;
@@ -170,8 +213,12 @@ class Smoothing {
   Model before_;
   const SmoothOptions& options_;
   const Progress& progress_;
+  std::shared_ptr<ThreadPool> pool_ = std::make_shared<ThreadPool>();
+  Pooling pooling_ = Pooling::mean;
   std::vector<Ids> texts_;
+  std::vector<Ids> held_out_;  // of a search
   std::vector<Ids> checked_;
+  std::optional<AlphaSearchReport> searched_;
   std::vector<Signature::Input> inputs_;
   SmoothGroups groups_;
   CalibrationStats stats_;

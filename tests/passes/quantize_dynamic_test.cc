@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "passes/gemm_to_matmul.h"
@@ -111,6 +112,56 @@ TEST(QuantizeDynamic, ScalesAndValuesByTheFormula) {
       EXPECT_EQ(static_cast<float>(q->data<int8_t>()[k * 3 + c]),
                 std::nearbyint(weight_at(k * 3 + c) / s));
   }
+}
+
+// Against every ratio tried by hand in float64, on channels with an outlier, without one, and
+// empty.
+TEST(QuantizeDynamic, ClipTakesTheScaleWithTheSmallestSquaredError) {
+  constexpr int64_t kRows = 40;
+  constexpr int64_t kColumns = 21;
+  std::vector<float> w(kRows * kColumns);
+  for (size_t i = 0; i < w.size(); ++i) {
+    const size_t row = i / kColumns;
+    const size_t column = i % kColumns;
+    w[i] = weight_at(i) * (column % 3 == 0 && row == 7 ? 1.15F : 0.9F);
+    if (column == 20) w[i] = 0;
+  }
+  const auto made = [&] {
+    auto tensor = Tensor::make(DType::f32, {kRows, kColumns});
+    std::copy(w.begin(), w.end(), tensor->mutable_data<float>());
+    return quantize(model_of({node("MatMul", {"x", "w"}, {"y"})}, {Initializer("w", *tensor)}), 2,
+                    {.per_channel = true, .clip = true});
+  };
+  const auto done = made();
+  ASSERT_TRUE(done) << done.error().message;
+  const std::string scales = bytes_of(*done, "w_scale");
+  ASSERT_EQ(scales.size(), kColumns * sizeof(float));
+  size_t clipped = 0;
+  for (size_t c = 0; c < kColumns; ++c) {
+    float largest = 0;
+    for (size_t r = 0; r < kRows; ++r) largest = std::max(largest, std::abs(w[r * kColumns + c]));
+    const float whole = largest == 0 ? 1 : static_cast<float>(2 * double{largest} / 254);
+    double least = 1e300;
+    float best = 0;
+    for (int percent = 100; percent >= 80; percent -= 2) {
+      const auto scale = static_cast<float>(double{whole} * percent / 100);
+      double error = 0;
+      for (size_t r = 0; r < kRows; ++r) {
+        const double value = w[r * kColumns + c];
+        const float q = std::clamp(std::nearbyint(w[r * kColumns + c] / scale), -127.0F, 127.0F);
+        error += (value - double{q} * scale) * (value - double{q} * scale);
+      }
+      if (error < least) {
+        least = error;
+        best = scale;
+      }
+    }
+    float got = 0;
+    std::memcpy(&got, scales.data() + c * sizeof(float), sizeof got);
+    EXPECT_EQ(got, best) << "channel " << c;
+    clipped += got < whole ? 1 : 0;
+  }
+  EXPECT_GT(clipped, 3U) << "no channel of this weight is worth a smaller range: a weak test";
 }
 
 TEST(QuantizeDynamic, TheOriginalModelIsNotTouched) {

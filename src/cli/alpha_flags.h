@@ -1,0 +1,22 @@
+#pragma once
+// --alpha A|auto and what belongs to the search, the same for every command that smooths.
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <string>
+
+#include "octavo/smooth.h"
+
+namespace octavo::cli {
+
+struct AlphaFlags {
+  std::string alpha = "0.8";  // a number, or "auto"
+  AlphaSearch search;
+
+  bool automatic() const { return alpha == "auto"; }
+  double number() const;  // precondition: not automatic, and checked by the option
+};
+
+void add_alpha_flags(CLI::App& command, AlphaFlags& flags);
+
+}  // namespace octavo::cli
