@@ -13,8 +13,6 @@
 namespace octavo {
 
 enum class WeightType : uint8_t { qint8, quint8 };
-enum class Activations : uint8_t { per_tensor, per_token, per_token_16 };
-
 // What shares a scale of the activations. per_tensor: all that goes into a MatMul at once, which is
 // what quantize_dynamic writes and what every runtime is fast at. per_token: a row (asymmetric, 8
 // bits), so that a text's vector does not depend on what it is batched with. per_token_16: the same
