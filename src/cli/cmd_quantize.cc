@@ -23,7 +23,7 @@ it is batched with. Weights stream through; memory does not grow with the model.
 constexpr const char* kFooter =
     R"(Output: what was quantized, and what was not and why. OUT and its sidecar appear
 together when all is written; an old pair is replaced. IN and OUT may be the
-same file.
+same file; a file that holds weights of IN is not replaced otherwise.
 
 Examples:
   octavo quantize model.onnx model.int8.onnx --per-channel --op-types MatMul \

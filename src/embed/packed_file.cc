@@ -48,10 +48,17 @@ uint64_t checksum(const std::string& spec, const std::string& sources, const Pac
   return XXH3_64bits(all.data(), all.size());
 }
 
+int64_t nanoseconds(const timespec& t) { return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; }
+
 json write_sources(const std::vector<SourceFile>& sources) {
   json out = json::array();
   for (const SourceFile& s : sources)
-    out.push_back({{"name", s.name}, {"real", s.real}, {"size", s.size}, {"modified", s.modified}});
+    out.push_back({{"name", s.name},
+                   {"real", s.real},
+                   {"size", s.size},
+                   {"modified", s.modified},
+                   {"inode", s.inode},
+                   {"changed", s.changed}});
   return out;
 }
 
@@ -67,8 +74,8 @@ Result<std::vector<SourceFile>> look_at(const fs::path& folder,
     const fs::path real = fs::canonical(file, error);
     if (error || stat(real.c_str(), &s) != 0)
       return Error{Code::not_found, file.string() + ": cannot be looked at"};
-    out.push_back({name, real.string(), static_cast<uint64_t>(s.st_size),
-                   int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec});
+    out.push_back({name, real.string(), static_cast<uint64_t>(s.st_size), nanoseconds(s.st_mtim),
+                   static_cast<int64_t>(s.st_ino), nanoseconds(s.st_ctim)});
   }
   return out;
 }
@@ -150,7 +157,8 @@ Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
     if (!s.is_object()) return damaged(file, "a source that is no object");
     packed.header.sources.push_back({json_string(s, "name", ""), json_string(s, "real", ""),
                                      static_cast<uint64_t>(json_int(s, "size", 0)),
-                                     json_int(s, "modified", 0)});
+                                     json_int(s, "modified", 0), json_int(s, "inode", 0),
+                                     json_int(s, "changed", 0)});
   }
   packed.header.content = metadata["octavo.content"];
   packed.header.table = metadata["octavo.table"];

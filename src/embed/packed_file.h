@@ -29,6 +29,9 @@ struct SourceFile {
   std::string real;  // what that led to, symlinks followed
   uint64_t size = 0;
   int64_t modified = 0;  // nanoseconds
+  // tar, rsync and cp -p give a file the size and date of another; no program chooses these two.
+  int64_t inode = 0;
+  int64_t changed = 0;  // nanoseconds, of the inode (ctime)
   bool operator==(const SourceFile&) const = default;
 };
 // Errors: not_found.

@@ -53,11 +53,24 @@ struct OnnxWriteOptions {
   size_t threshold = 1024;     // smaller initializers stay in the model file
   size_t alignment = 64;       // of each tensor's offset in the sidecar
   uint64_t inline_limit = 0x7fffffff;  // bytes that protobuf can hold; tests lower it
+  // What the model was read from (source_files()): the sidecar of a model that stays is never
+  // replaced. Empty: nothing on disk is needed any more.
+  std::vector<std::filesystem::path> sources = {};
 };
 
+// The model file, then its sidecars.
+std::vector<std::filesystem::path> source_files(const std::filesystem::path& file,
+                                                const OnnxFile& onnx);
+
+// Whether write_onnx() could begin: the folder takes files, nothing of options.sources would be
+// lost. For callers whose model takes long to make. Errors: as write_onnx().
+Status check_onnx_output(const std::filesystem::path& file, const OnnxWriteOptions& options);
+
 // Writes the model, and with external_data its sidecar: both appear together and whole, or neither.
-// An old sidecar of the same name is replaced, never appended to. Initializers are computed (and
-// dropped) one at a time, in order. Same model, same bytes.
+// An old sidecar of the same name is replaced, never appended to, and removed when the model that
+// was here named it and the new one has none. Initializers are computed (and dropped) one at a
+// time, in order. Same model, same bytes. Errors: io, not_found, unsupported; invalid_input when a
+// file of options.sources would be lost.
 Status write_onnx(const Model& model, const std::filesystem::path& file,
                   const OnnxWriteOptions& options = {}, const Progress& progress = {});
 

@@ -12,9 +12,9 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
-#include "formats/external_data.h"
 #include "formats/onnx.h"
 #include "formats/onnx_proto.h"
+#include "formats/onnx_target.h"
 #include "formats/onnx_to_proto.h"
 
 namespace octavo {
@@ -94,12 +94,17 @@ class Writer {
     OCTAVO_TRY(graph_, graph_proto(model_.graph, false));
     OCTAVO_TRY(rest_, model_proto(model_));
     for (const auto& i : model_.graph.initializers) total_ += bytes_of(i);
+    OCTAVO_CHECK(check_onnx_output(file_, options_));
     OCTAVO_CHECK(decide());
     if (external_) OCTAVO_CHECK(open_sidecar());
     for (const auto& i : model_.graph.initializers) OCTAVO_CHECK(place(i));
     OCTAVO_TRY(AtomicFile * out, files_.add(file_));
     OCTAVO_CHECK(write_model(*out));
-    return files_.commit();
+    const auto left_over = sidecar_ == nullptr ? left_over_sidecar(file_, options_) : std::nullopt;
+    OCTAVO_CHECK(files_.commit());
+    std::error_code ignored;  // the new model is there and whole either way
+    if (left_over) fs::remove(*left_over, ignored);
+    return Done{};
   }
 
  private:
@@ -124,18 +129,13 @@ class Writer {
   }
 
   Status open_sidecar() {
-    location_ = options_.location.empty() ? file_.filename().string() + ".data" : options_.location;
-    OCTAVO_TRY(const std::string clean, clean_location(location_));
-    if (clean != location_ || location_.find('/') != std::string::npos ||
-        location_ == file_.filename().string())
-      return Error{Code::invalid_input, "\"" + location_ +
-                                            "\" cannot be the sidecar's name: it must be a plain "
-                                            "file name, and not the model's"};
+    OCTAVO_TRY(const fs::path sidecar, sidecar_path(file_, options_));
+    location_ = sidecar.filename().string();
     const auto goes_out = [&](const Initializer& i) { return is_external(i); };
     if (!std::any_of(model_.graph.initializers.begin(), model_.graph.initializers.end(), goes_out))
       return Done{};
-    const fs::path folder = file_.has_parent_path() ? file_.parent_path() : fs::path(".");
-    OCTAVO_TRY(sidecar_, files_.add(folder / location_));
+    OCTAVO_CHECK(check_replaceable(sidecar, file_, options_));
+    OCTAVO_TRY(sidecar_, files_.add(sidecar));
     return Done{};
   }
 
@@ -265,6 +265,22 @@ class Writer {
 };
 
 }  // namespace
+
+std::vector<fs::path> source_files(const fs::path& file, const OnnxFile& onnx) {
+  std::vector<fs::path> out{file};
+  for (const OnnxSidecar& sidecar : onnx.sidecars) out.push_back(sidecar.path);
+  return out;
+}
+
+Status check_onnx_output(const fs::path& file, const OnnxWriteOptions& options) {
+  OCTAVO_CHECK(check_replaceable(file, file, options));
+  if (options.external_data) {
+    OCTAVO_TRY(const fs::path sidecar, sidecar_path(file, options));
+    OCTAVO_CHECK(check_replaceable(sidecar, file, options));
+  }
+  OCTAVO_TRY(const AtomicFile trial, AtomicFile::create(file));
+  return Done{};
+}
 
 Status write_onnx(const Model& model, const fs::path& file, const OnnxWriteOptions& options,
                   const Progress& progress) {

@@ -94,7 +94,12 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     return Error{Code::invalid_input,
                  "protect gives 16-bit activations to some nodes where the others have one scale a "
                  "token: it goes with --activations per-token"};
-  OCTAVO_TRY(Model model, read_onnx(input));
+  OCTAVO_TRY(OnnxFile file, open_onnx(input));
+  OnnxWriteOptions writing;
+  writing.external_data = options.external_data;
+  writing.threshold = kThreshold;
+  writing.sources = source_files(input, file);
+  OCTAVO_CHECK(check_onnx_output(output, writing));
   QuantizeDynamicOptions how;
   how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel,
               options.clip};
@@ -104,7 +109,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   how.activations = options.activations;
   how.protect = [&](const Node& node) { return first_match(protections, node) != nullptr; };
-  OCTAVO_TRY(QuantizedModel done, quantize_dynamic(std::move(model), how).within(input.string()));
+  OCTAVO_TRY(QuantizedModel done,
+             quantize_dynamic(std::move(file.model), how).within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
   const auto unused = [&](const char* option, const std::vector<Pattern>& patterns) {
     for (const auto& e : patterns)
@@ -114,9 +120,6 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
-  OnnxWriteOptions writing;
-  writing.external_data = options.external_data;
-  writing.threshold = kThreshold;
   OCTAVO_CHECK(write_onnx(done.model, output, writing,
                           [&](std::string_view, uint64_t bytes, uint64_t total) {
                             if (progress) progress("quantize", bytes, total);

@@ -26,16 +26,6 @@ constexpr size_t kCheckedTexts = 8;
 
 using Ids = std::vector<int64_t>;
 
-// Reading maps a sidecar, so its tensors are file-backed; those inside the model file are not.
-bool has_sidecar(const Model& model) {
-  return std::any_of(model.graph.initializers.begin(), model.graph.initializers.end(),
-                     [](const Initializer& i) {
-                       if (i.lazy() || i.dtype() == DType::undefined) return false;
-                       const auto tensor = i.tensor();
-                       return tensor && tensor->file_backed();
-                     });
-}
-
 std::vector<Ids> spread(const std::vector<Ids>& texts) {
   std::vector<size_t> order(texts.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -237,13 +227,15 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   SmoothOptions options = given;
   if (options.tokenizer.empty())
     options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";
-  OCTAVO_TRY(Model model, read_onnx(fp32_model));
-  OCTAVO_CHECK(inline_functions(model).within(fp32_model.string()));
-  const bool external = has_sidecar(model);
-  Smoothing smoothing(std::move(model), options, progress);
+  OCTAVO_TRY(OnnxFile file, open_onnx(fp32_model));
+  const OnnxWriteOptions writing = {.external_data = !file.sidecars.empty(),
+                                    .location = {},
+                                    .sources = source_files(fp32_model, file)};
+  OCTAVO_CHECK(check_onnx_output(output, writing));
+  OCTAVO_CHECK(inline_functions(file.model).within(fp32_model.string()));
+  Smoothing smoothing(std::move(file.model), options, progress);
   OCTAVO_TRY(SmoothReport report, smoothing.run().within(fp32_model.string()));
-  OCTAVO_CHECK(
-      write_onnx(smoothing.model(), output, {.external_data = external, .location = {}}, progress));
+  OCTAVO_CHECK(write_onnx(smoothing.model(), output, writing, progress));
   return report;
 }
 

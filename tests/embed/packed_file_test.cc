@@ -2,6 +2,11 @@
 
 #include "embed/packed_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <chrono>
 #include <thread>
 
 #include "embed/packed_spec.h"
@@ -103,6 +108,8 @@ TEST_F(PackedFile, SurvivesTheRoundTrip) {
   ASSERT_TRUE(packed) << packed.error().message;
   EXPECT_TRUE(packed->header.spec == header_.spec);
   EXPECT_EQ(packed->header.sources, header_.sources);
+  EXPECT_NE(packed->header.sources[0].inode, 0);
+  EXPECT_NE(packed->header.sources[0].changed, 0);
   EXPECT_EQ(packed->header.content, header_.content);
   EXPECT_EQ(packed->header.table, header_.table);
   const auto b = packed->lookup("b");
@@ -183,6 +190,30 @@ TEST_F(PackedFile, ContentTellsFilesApart) {
   EXPECT_NE(*now, header_.sources);
   EXPECT_NE(*content_hash(*now), before);
   EXPECT_FALSE(look_at(folder_, {"none"}));
+}
+
+// As tar, rsync -t and cp -p leave it: another model, of the old one's size and date.
+TEST_F(PackedFile, AnotherFileOfTheSameSizeAndDateIsSeen) {
+  const auto date = [](const fs::path& file) {
+    struct stat s {};
+    EXPECT_EQ(::stat(file.c_str(), &s), 0);
+    return s.st_mtim;
+  };
+  const std::array<timespec, 2> old{date(source_), date(source_)};
+  const auto expect_seen = [&](const fs::path& changed) {
+    ASSERT_EQ(::utimensat(AT_FDCWD, changed.c_str(), old.data(), 0), 0);
+    if (changed != source_) fs::rename(changed, source_);
+    const auto now = look_at(folder_, {"model.onnx"});
+    ASSERT_TRUE(now);
+    EXPECT_EQ((*now)[0].size, header_.sources[0].size);
+    EXPECT_EQ((*now)[0].modified, header_.sources[0].modified);
+    EXPECT_NE(*now, header_.sources);
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the clock of files ticks at 250 Hz
+  put("model.onnx", "what it was made FROM");
+  expect_seen(source_);
+  put("another.onnx", "what IT was made from");
+  expect_seen(folder_ / "another.onnx");
 }
 
 }  // namespace

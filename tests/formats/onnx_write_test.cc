@@ -84,6 +84,78 @@ TEST_F(OnnxWriteTest, TheSidecarIsReplacedNotAppendedTo) {
   EXPECT_EQ(entries(), 2U);
 }
 
+// A model that is read keeps its weights, whatever the new one's files are called.
+TEST_F(OnnxWriteTest, TheSidecarOfTheInputIsNotReplaced) {
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 1), folder_ / "m.onnx", kExternal));
+  fs::rename(folder_ / "m.onnx", folder_ / "in.onnx");
+  const fs::path in = folder_ / "in.onnx";
+  const auto opened = open_onnx(in);
+  ASSERT_TRUE(opened);
+  OnnxWriteOptions options = kExternal;
+  options.sources = source_files(in, *opened);
+  ASSERT_EQ(options.sources.size(), 2U);
+  fs::create_symlink("m.onnx.data", folder_ / "link.onnx.data");
+  for (const char* name : {"m.onnx", "m.onnx.data", "link.onnx", "link.onnx.data"}) {
+    SCOPED_TRACE(name);
+    expect_error(check_onnx_output(folder_ / name, options), Code::invalid_input,
+                 {"onnx.data: holds the weights of", "in.onnx"});
+    expect_error(write_onnx(model_of(1, 1000, 2), folder_ / name, options), Code::invalid_input,
+                 {"onnx.data: holds the weights of", "in.onnx"});
+    expect_whole(in, 1);
+  }
+  // The input as the sidecar of the output is as bad.
+  put("x.onnx.data", read(in));
+  options.sources[0] = folder_ / "x.onnx.data";
+  expect_error(write_onnx(model_of(1, 1000, 2), folder_ / "x.onnx", options), Code::invalid_input,
+               {"is the model that is read"});
+  EXPECT_EQ(entries(), 4U);
+  // Over itself, directly or through a link, or elsewhere: nothing is lost.
+  options.sources[0] = in;
+  options.location = "m.onnx.data";
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 3), in, options));
+  expect_whole(in, 3);
+  options.location.clear();
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 4), folder_ / "other.onnx", options));
+  expect_whole(in, 3);
+  expect_whole(folder_ / "other.onnx", 4);
+}
+
+TEST_F(OnnxWriteTest, AHardLinkOfTheInputIsNotTheInput) {
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 1), folder_ / "b.onnx", kExternal));
+  fs::rename(folder_ / "b.onnx", folder_ / "a.onnx");
+  fs::create_hard_link(folder_ / "a.onnx", folder_ / "b.onnx");
+  OnnxWriteOptions options = kExternal;
+  options.sources = {folder_ / "a.onnx", folder_ / "b.onnx.data"};
+  expect_error(write_onnx(model_of(1, 1000, 2), folder_ / "b.onnx", options), Code::invalid_input,
+               {"b.onnx.data", "a.onnx"});
+  expect_whole(folder_ / "a.onnx", 1);
+}
+
+TEST_F(OnnxWriteTest, ASidecarThatNobodyNamesAnyMoreGoes) {
+  const fs::path file = folder_ / "m.onnx";
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 1), file, kExternal));
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 2), file));
+  EXPECT_EQ(entries(), 1U);
+  expect_whole(file, 2);
+  // One that the old model did not name is somebody else's.
+  put("m.onnx.data", "notes");
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 3), file));
+  EXPECT_EQ(read(folder_ / "m.onnx.data"), "notes");
+  // In place: the input is what is replaced.
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 4), file, kExternal));
+  OnnxWriteOptions options;
+  options.sources = {file, folder_ / "m.onnx.data"};
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 5), file, options));
+  EXPECT_EQ(entries(), 1U);
+  // Named by the old model, but the input needs it, too.
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 6), file, kExternal));
+  fs::copy_file(file, folder_ / "in.onnx");
+  options.sources[0] = folder_ / "in.onnx";
+  ASSERT_TRUE(write_onnx(model_of(1, 1000, 7), file, options));
+  expect_whole(folder_ / "in.onnx", 6);
+  expect_whole(file, 7);
+}
+
 TEST_F(OnnxWriteTest, TheSameModelGivesTheSameBytes) {
   ASSERT_TRUE(write_onnx(model_of(3, 1000, 2), folder_ / "a.onnx",
                          {.external_data = true, .location = "w"}));

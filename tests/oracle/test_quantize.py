@@ -256,6 +256,18 @@ def test_twice_in_a_row_and_in_place(octavo, tmp_path):
         assert a.tobytes() == b.tobytes()
 
 
+def test_the_weights_of_the_input_are_not_overwritten(octavo, tmp_path):
+    source = onnx.load(layer(tmp_path))
+    onnx.save(source, tmp_path / "model.onnx", save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+    (tmp_path / "model.onnx").rename(tmp_path / "fp32.onnx")
+    before = {f: f.read_bytes() for f in tmp_path.iterdir()}
+    for out, flags in (("model.onnx", ["--external-data"]), ("model.onnx.data", [])):
+        done = octavo("quantize", tmp_path / "fp32.onnx", tmp_path / out, *flags, check=False)
+        assert done.returncode == 3, out
+        assert "model.onnx.data: holds the weights of" in done.stderr and "fp32.onnx" in done.stderr
+        assert {f: f.read_bytes() for f in tmp_path.iterdir()} == before, out
+
+
 def test_the_same_input_gives_the_same_bytes(octavo, tmp_path):
     source = layer(tmp_path)
     seen = set()
