@@ -30,8 +30,8 @@ struct SmoothOptions {
   std::filesystem::path
       calibration;          // one text a line, or JSONL with "text"; empty: the built-in set
   size_t max_length = 512;  // tokens of a calibration text
-  // Largest allowed difference of the FP32 outputs before and after, relative to their range; above
-  // it nothing is written.
+  // Largest allowed difference of the outputs before and after, relative to their range (float16
+  // and bfloat16 outputs: and one unit in the last place); above it nothing is written.
   double tolerance = 1e-4;
 };
 
@@ -65,14 +65,15 @@ struct SmoothReport {
   std::optional<AlphaSearchReport> search;
   std::vector<SmoothSite> sites;
   std::vector<std::string> skipped;  // "node: reason"
-  double difference = 0;             // measured, relative to the range of the FP32 output
+  double difference = 0;             // measured, relative to the range of the output
   uint64_t calibration_texts = 0, calibration_tokens = 0;
 };
 
 // Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were
 // compared with those of fp32_model on texts from the shortest to the longest of the calibration.
 // Errors: internal naming the first group that differs when they do not agree; invalid_input when
-// there is nothing to smooth; unsupported naming what the executor lacks; see octavo/result.h.
+// there is nothing to smooth; unsupported naming what the executor lacks, or when no output is of a
+// floating-point type; see octavo/result.h.
 Result<SmoothReport> smooth_model(const std::filesystem::path& fp32_model,
                                   const std::filesystem::path& output, const SmoothOptions& options,
                                   const Progress& progress = {});

@@ -119,6 +119,52 @@ TEST_F(Smooth, WritesNothingWhenTheOutputsDiffer) {
   EXPECT_FALSE(fs::exists(out));
 }
 
+// The tiny Llama with nodes behind its output. `magnify`: sin(1e7 y), which makes rounding errors
+// as large as the values, so that the smoothed model cannot agree.
+Model llama_with_output(DType dtype, bool magnify) {
+  Model model = *read_onnx(golden("foreign") / "llama_dynamo_opset18.onnx");
+  Graph& graph = model.graph;
+  ValueInfo& output = graph.outputs.front();
+  std::string last = output.name;
+  if (magnify) {
+    graph.initializers.emplace_back("large", Tensor::scalar(1e7F));
+    graph.nodes.push_back({"grow", "Mul", "", {last, "large"}, {"grown"}, {}, ""});
+    graph.nodes.push_back({"wave", "Sin", "", {"grown"}, {"waved"}, {}, ""});
+    last = "waved";
+  }
+  graph.nodes.push_back(
+      {"narrow", "Cast", "", {last}, {"narrowed"}, {{"to", static_cast<int64_t>(dtype)}}, ""});
+  output = {"narrowed", dtype, output.shape, ""};
+  return model;
+}
+
+TEST_F(Smooth, ComparesOutputsOfEveryFloatingPointType) {
+  const fs::path in = folder_ / "model.onnx";
+  const fs::path out = folder_ / "smoothed.onnx";
+  const SmoothOptions o = options(golden("tiny") / "llama");
+  for (const DType dtype : {DType::f16, DType::bf16, DType::f64}) {
+    ASSERT_TRUE(write_onnx(llama_with_output(dtype, true), in));
+    const auto wrong = smooth_model(in, out, o);
+    ASSERT_FALSE(wrong) << dtype_name(dtype);
+    EXPECT_EQ(wrong.error().code, Code::internal) << wrong.error().message;
+    EXPECT_NE(wrong.error().message.find("differs by"), std::string::npos) << wrong.error().message;
+    EXPECT_FALSE(fs::exists(out));
+
+    ASSERT_TRUE(write_onnx(llama_with_output(dtype, false), in));
+    const auto right = smooth_model(in, out, o);
+    ASSERT_TRUE(right) << right.error().message;
+    if (dtype == DType::f64) {
+      EXPECT_GT(right->difference, 0) << "nothing was compared";
+    }
+    fs::remove(out);
+  }
+  ASSERT_TRUE(write_onnx(llama_with_output(DType::i64, false), in));
+  const auto nothing = smooth_model(in, out, o);
+  ASSERT_FALSE(nothing);
+  EXPECT_NE(nothing.error().message.find("floating-point"), std::string::npos);
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST_F(Smooth, RefusesWhatItCannotDo) {
   SmoothOptions o = options(golden("tiny") / "bert");
   const fs::path out = folder_ / "s.onnx";
