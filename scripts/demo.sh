@@ -29,14 +29,21 @@ step "Models"
 scripts/fetch_models.sh
 du -sh build/models/minilm build/models/smollm2
 
+# A build that fails, or whose gate does (exit 1), has said why in its tables: shown, not lost.
+build() {
+  local log=$1
+  shift
+  "$octavo" build "$@" >"$log" || { cat "$log" && exit 1; }
+}
+
 mkdir -p build/demo
 # The probe's reference is what PyTorch computed from the untouched models (tools/dump_reference.py).
 step "octavo build: all-MiniLM-L6-v2, a snapshot"
-"$octavo" build build/models/minilm -o build/demo/minilm-int8 \
-  --reference tests/golden/reference/minilm.safetensors >build/demo/minilm.txt
+build build/demo/minilm.txt build/models/minilm -o build/demo/minilm-int8 \
+  --reference tests/golden/reference/minilm.safetensors
 step "octavo build: SmolLM2-135M, a GGUF"
-"$octavo" build build/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf -o build/demo/smollm2-int8 \
-  --reference tests/golden/reference/smollm2.safetensors >build/demo/smollm2.txt
+build build/demo/smollm2.txt build/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf -o build/demo/smollm2-int8 \
+  --reference tests/golden/reference/smollm2.safetensors
 
 step "Quality: all-MiniLM-L6-v2"
 cat build/demo/minilm.txt

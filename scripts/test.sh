@@ -11,6 +11,9 @@ usage: scripts/test.sh [--asan] [--oracles] [--quick] [ctest options...]
   --oracles  with PyTorch: re-makes every golden, fails on a difference, and compares live
   --quick    no setup, and no tests labelled slow, oracle or install
 
+A test fails when what it compares with (models, Python environments) is missing; run through ctest
+alone, it is skipped. Tests that need PyTorch are skipped without --oracles.
+
 Other options go to ctest: scripts/test.sh -R formats
 TEXT
 }
@@ -39,6 +42,11 @@ else
   scripts/setup.sh
 fi
 scripts/fetch_models.sh
+# Everything the tests compare with is here now; a test that does not find it fails instead of skipping.
+export OCTAVO_REQUIRE_ORACLES=1
+if [ $oracles = 1 ]; then
+  export OCTAVO_REQUIRE_ORACLES=torch
+fi
 
 launcher=()
 if command -v ccache >/dev/null; then

@@ -1,6 +1,8 @@
 """Fixtures of the oracle tests. Environment (set by ctest): OCTAVO_BIN, the program under test;
 OCTAVO_MODELS, the folder of scripts/fetch_models.sh; OCTAVO_ORT_OLD_PYTHON, an interpreter with the
-oldest supported onnxruntime; OCTAVO_RUNTIMES_PYTHON, one with OpenVINO and fastembed.
+oldest supported onnxruntime; OCTAVO_RUNTIMES_PYTHON, one with OpenVINO and fastembed. What is not there
+skips its tests, unless OCTAVO_REQUIRE_ORACLES is set (scripts/test.sh does): then they fail, PyTorch's
+only when it is "torch" (scripts/test.sh --oracles).
 
     def test_names(octavo, tiny, tmp_path):
         octavo("import", tiny / "bert", "-o", tmp_path)             # asserts exit 0
@@ -21,8 +23,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "torch: needs PyTorch and transformers (scripts/test.sh --oracles)")
 
 
+def _absent(reason):
+    """Skips, or fails where every oracle was asked for: a test that did not run proves nothing."""
+    if os.environ.get("OCTAVO_REQUIRE_ORACLES"):
+        pytest.fail(f"OCTAVO_REQUIRE_ORACLES is set, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
 def pytest_collection_modifyitems(items):
     if importlib.util.find_spec("torch") is None:
+        if os.environ.get("OCTAVO_REQUIRE_ORACLES") == "torch":
+            raise pytest.UsageError("OCTAVO_REQUIRE_ORACLES is torch, but this Python has no PyTorch")
         skip = pytest.mark.skip(reason="needs PyTorch: scripts/test.sh --oracles")
         for item in items:
             if "torch" in item.keywords:
@@ -59,7 +70,7 @@ def octavo():
 def _interpreter(variable, what):
     python = os.environ.get(variable, "")
     if not pathlib.Path(python).is_file():
-        pytest.skip(f"no {what} here: scripts/setup.sh makes it")
+        _absent(f"no {what} here: scripts/setup.sh makes it")
 
     def call(code, *arguments, check=True, timeout=600, **options):
         return _run((python, "-c", code, *arguments), check, timeout, **options)
@@ -83,7 +94,7 @@ def _model(*parts):
     folder = os.environ.get("OCTAVO_MODELS")
     path = pathlib.Path(folder or "", *parts)
     if not folder or not path.exists():
-        pytest.skip("no real models here: scripts/fetch_models.sh gets them")
+        _absent("no real models here: scripts/fetch_models.sh gets them")
     return path
 
 
