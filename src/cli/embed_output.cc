@@ -178,6 +178,18 @@ class Npy final : public EmbedOutput {
   NpyWriter writer_;
 };
 
+class Npz final : public EmbedOutput {
+ public:
+  explicit Npz(NpzWriter writer) : writer_(std::move(writer)) {}
+  Status write(std::span<const Record> /*records*/, const Embeddings& embeddings) override {
+    return writer_.write(std::as_bytes(std::span(embeddings.values)));
+  }
+  Status finish() override { return writer_.commit(); }
+
+ private:
+  NpzWriter writer_;
+};
+
 class Safetensors final : public EmbedOutput {
  public:
   explicit Safetensors(SafetensorsWriter writer) : writer_(std::move(writer)) {}
@@ -199,6 +211,11 @@ Result<std::unique_ptr<EmbedOutput>> open_embed_output(EmbedFormat format, const
   if (format == EmbedFormat::npy) {
     OCTAVO_TRY(auto writer, NpyWriter::create(path, DType::f32, {columns}));
     return Output(std::make_unique<Npy>(std::move(writer)));
+  }
+  if (format == EmbedFormat::npz) {
+    OCTAVO_TRY(auto writer, NpzWriter::create(path));
+    OCTAVO_CHECK(writer.begin("embeddings", DType::f32, {-1, columns}));
+    return Output(std::make_unique<Npz>(std::move(writer)));
   }
   if (format == EmbedFormat::safetensors) {
     OCTAVO_TRY(auto writer,

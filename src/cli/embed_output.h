@@ -1,6 +1,6 @@
 #pragma once
-// Where embeddings go, batch by batch: JSON Lines, a table for people, .npy or .safetensors. Files
-// appear whole at finish() or not at all.
+// Where embeddings go, batch by batch: JSON Lines, a table for people, .npy, .npz or .safetensors.
+// Files appear whole at finish() or not at all.
 
 #include <memory>
 #include <span>
@@ -12,7 +12,7 @@
 
 namespace octavo::cli {
 
-enum class EmbedFormat { table, jsonl, npy, safetensors };
+enum class EmbedFormat { table, jsonl, npy, npz, safetensors };
 
 class EmbedOutput {
  public:

@@ -9,8 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include "formats/json.h"
-
 namespace octavo::cli {
 
 namespace {
@@ -45,8 +43,7 @@ TextInput& TextInput::operator=(TextInput&& other) noexcept {
   buffer_ = std::move(other.buffer_);
   at_ = other.at_;
   end_ = other.end_;
-  json_lines_ = other.json_lines_;
-  line_ = other.line_;
+  lines_ = std::move(other.lines_);
   read_ = other.read_;
   total_ = other.total_;
   return *this;
@@ -90,29 +87,14 @@ Result<bool> TextInput::next_line(std::string& line) {
     found = stop != std::string::npos;
     const size_t size = (found ? stop : buffer_.size()) - at_;
     if (line.size() + size > kLongestLine)
-      return Error{Code::invalid_input, name_ + ": line " + std::to_string(line_ + 1) +
+      return Error{Code::invalid_input, name_ + ": line " + std::to_string(lines_.lines() + 1) +
                                             " is longer than " + std::to_string(kLongestLine) +
                                             " bytes"};
     line.append(buffer_, at_, size);
     at_ += size + (found ? 1 : 0);
     read_ += size + (found ? 1 : 0);
   }
-  if (!found && line.empty()) return false;
-  ++line_;
-  if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
-  if (line.ends_with('\r')) line.pop_back();
-  return true;
-}
-
-Result<Record> TextInput::parse(const std::string& line) const {
-  const std::string where = name_ + ": line " + std::to_string(line_);
-  OCTAVO_TRY(const auto object, parse_json(line, where));
-  const auto text = object.is_object() ? object.find("text") : object.end();
-  if (!object.is_object() || text == object.end() || !text->is_string())
-    return Error{Code::invalid_input, where + ": needs an object with a \"text\" string"};
-  Record record{text->get<std::string>(), "", line_};
-  if (const auto id = object.find("id"); id != object.end()) record.id = id->dump();
-  return record;
+  return found || !line.empty();
 }
 
 Result<std::vector<Record>> TextInput::read(size_t most, size_t bytes) {
@@ -122,16 +104,13 @@ Result<std::vector<Record>> TextInput::read(size_t most, size_t bytes) {
   while (records.size() < most && size < bytes) {
     if (!records.empty() && would_wait()) break;
     OCTAVO_TRY(const bool more, next_line(line));
-    if (!more) break;
-    if (line_ == 1) json_lines_ = line.starts_with('{');
-    if (json_lines_) {
-      if (line.find_first_not_of(" \t") == std::string::npos) continue;
-      OCTAVO_TRY(Record record, parse(line));
-      records.push_back(std::move(record));
-    } else {
-      records.push_back({line, "", line_});
+    if (!more) {
+      lines_.finish(records);
+      break;
     }
-    size += records.back().text.size();
+    const size_t before = records.size();
+    OCTAVO_CHECK(lines_.add(line, records));
+    for (size_t i = before; i < records.size(); ++i) size += records[i].text.size();
   }
   return records;
 }

@@ -1,22 +1,17 @@
 #pragma once
-// Texts to embed, read as a stream: one a line, or JSON Lines ({"text": "...", "id": any}) when the
-// first line starts with '{'. Line n of a plain file is text n, empty lines too, so that the rows
-// of an output match; blank lines of JSON Lines are skipped. A byte order mark and CR before LF are
-// dropped.
+// Texts to embed, read as a stream of lines (toolkit/text_lines.h says what a line is). Empty lines
+// of a plain file are texts too, so that the rows of an output match.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "toolkit/text_lines.h"
 
 namespace octavo::cli {
 
-struct Record {
-  std::string text;
-  std::string id;     // JSON text, as in the input; "" when there is none
-  uint64_t line = 0;  // from 1, in the input
-};
+using Record = TextLine;
 
 class TextInput {
  public:
@@ -35,19 +30,18 @@ class TextInput {
   uint64_t bytes_total() const { return total_; }
 
  private:
-  TextInput(int descriptor, std::string name) : descriptor_(descriptor), name_(std::move(name)) {}
+  TextInput(int descriptor, const std::string& name)
+      : descriptor_(descriptor), name_(name), lines_(name) {}
   Result<bool> next_line(std::string& line);
   Status refill();
   bool would_wait() const;
-  Result<Record> parse(const std::string& line) const;
 
   int descriptor_ = -1;
   std::string name_;
   std::string buffer_;
   size_t at_ = 0;  // first unread byte of buffer_
   bool end_ = false;
-  bool json_lines_ = false;
-  uint64_t line_ = 0;
+  TextLines lines_;
   uint64_t read_ = 0;
   uint64_t total_ = 0;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// NumPy's array files: one array (.npy), or several in an uncompressed zip (.npz). Writing streams;
-// reading maps. Spec: numpy/lib/format.py, and PKWARE's APPNOTE (zip64) for the archive.
+// Writes NumPy's array files, streaming: one array (.npy), or several in an uncompressed zip
+// (.npz). Spec: numpy/lib/format.py, and PKWARE's APPNOTE (zip64) for the archive.
 
 #include <cstdint>
 #include <filesystem>
@@ -39,8 +39,9 @@ class NpyWriter {
 class NpzWriter {
  public:
   static Result<NpzWriter> create(const std::filesystem::path& target);
-  // Starts the next array. Errors: as NpyWriter::create; invalid_input for a name that is not plain
-  // ASCII; internal when the array before it is not whole.
+  // Starts the next array. A first dimension of -1 is as many rows as are written. Errors: as
+  // NpyWriter::create; invalid_input for a name that is not plain ASCII; internal when the array
+  // before it is not whole.
   Status begin(const std::string& name, DType dtype, const Shape& shape);
   Status write(std::span<const std::byte> bytes);
   Status commit();
@@ -49,19 +50,19 @@ class NpzWriter {
   struct Member {
     std::string name;
     uint64_t offset = 0;
-    uint64_t size = 0;
-    uint32_t crc = 0;
+    std::string header;
+    uint64_t size = 0;  // of the data behind the header
+    uint32_t crc = 0;   // of the data; of both, like size, when finished
+    bool finished = false;
   };
   explicit NpzWriter(AtomicFile file) : file_(std::move(file)) {}
-  Status put(std::span<const std::byte> bytes);
   Status finish_member();
   AtomicFile file_;
   std::vector<Member> members_;
-  uint64_t due_ = 0;  // bytes of the current array still to come
+  DType dtype_ = DType::undefined;  // of the current array, as the rest below
+  Shape shape_;
+  bool open_ended_ = false;
+  uint64_t unit_ = 0;  // bytes of the array, or of one row
 };
-
-// A float32, int64, int32, float64 or float16 array in C order, borrowed from the mapped file.
-// Errors name the file: not_found, io, invalid_input, unsupported (another type, Fortran order).
-Result<Tensor> read_npy(const std::filesystem::path& file);
 
 }  // namespace octavo

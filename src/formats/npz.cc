@@ -74,39 +74,54 @@ Status NpzWriter::begin(const std::string& name, DType dtype, const Shape& shape
       return Error{Code::invalid_input, where + ": the name is not plain ASCII"};
   if (name.empty() || name.size() > 200)
     return Error{Code::invalid_input, where + ": the name is empty or too long"};
-  OCTAVO_TRY(const std::string header, npy_header(dtype, shape).within(where));
-  OCTAVO_TRY(const size_t bytes, byte_count(dtype, shape).within(where));
+  dtype_ = dtype;
+  shape_ = shape;
+  open_ended_ = !shape.empty() && shape[0] == -1;
+  if (open_ended_) shape_[0] = 0;
   Member member;
+  OCTAVO_TRY(member.header, npy_header(dtype, shape_).within(where));
+  Shape unit = shape_;
+  if (open_ended_) unit.erase(unit.begin());
+  OCTAVO_TRY(unit_, byte_count(dtype, unit).within(where));
+  if (open_ended_ && unit_ == 0)
+    return Error{Code::internal, where + ": rows of no bytes cannot be counted"};
   member.name = name + ".npy";
   member.offset = file_.size();
   OCTAVO_CHECK(file_.write(local_header(member.name, 0, 0).bytes()));
+  OCTAVO_CHECK(file_.write(member.header));
   members_.push_back(std::move(member));
-  due_ = header.size() + bytes;
-  return put(std::as_bytes(std::span(header.data(), header.size())));
-}
-
-Status NpzWriter::put(std::span<const std::byte> bytes) {
-  if (bytes.size() > due_)
-    return Error{Code::internal, file_.target().string() + ": more bytes than the array has"};
-  due_ -= bytes.size();
-  members_.back().crc = crc32(members_.back().crc, bytes);
-  members_.back().size += bytes.size();
-  return file_.write(bytes);
+  return Done{};
 }
 
 Status NpzWriter::write(std::span<const std::byte> bytes) {
   if (members_.empty()) return Error{Code::internal, "npz: write() before begin()"};
-  return put(bytes);
+  Member& m = members_.back();
+  if (m.finished || (!open_ended_ && bytes.size() > unit_ - m.size))
+    return Error{Code::internal, file_.target().string() + ": more bytes than the array has"};
+  m.crc = crc32(m.crc, bytes);
+  m.size += bytes.size();
+  return file_.write(bytes);
 }
 
 Status NpzWriter::finish_member() {
-  if (members_.empty()) return Done{};
-  const Member& m = members_.back();
-  if (due_ != 0)
-    return Error{Code::internal, file_.target().string() + ": " + m.name + " is not whole"};
-  const Record header = local_header(m.name, m.crc, m.size);
-  return file_.rewrite(m.offset,
-                       std::as_bytes(std::span(header.bytes().data(), header.bytes().size())));
+  if (members_.empty() || members_.back().finished) return Done{};
+  Member& m = members_.back();
+  const std::string where = file_.target().string() + ": " + m.name;
+  if (open_ended_ ? m.size % unit_ != 0 : m.size != unit_)
+    return Error{Code::internal, where + " is not whole"};
+  if (open_ended_) {
+    // As long as before: a header leaves room for any number of rows.
+    shape_[0] = static_cast<int64_t>(m.size / unit_);
+    OCTAVO_TRY(m.header, npy_header(dtype_, shape_).within(where));
+  }
+  const auto header = std::as_bytes(std::span(m.header.data(), m.header.size()));
+  m.crc = crc32_joined(crc32(0, header), m.crc, m.size);
+  m.size += header.size();
+  m.finished = true;
+  const Record local = local_header(m.name, m.crc, m.size);
+  OCTAVO_CHECK(file_.rewrite(m.offset,
+                             std::as_bytes(std::span(local.bytes().data(), local.bytes().size()))));
+  return file_.rewrite(m.offset + local.bytes().size(), header);
 }
 
 Status NpzWriter::commit() {

@@ -1,43 +1,22 @@
 #include "toolkit/text_file.h"
 
 #include "base/mapped_file.h"
-#include "formats/json.h"
+#include "toolkit/text_lines.h"
 
 namespace octavo {
 
-namespace {
-
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
-Result<std::string> text_of_line(std::string_view line, const std::string& name) {
-  OCTAVO_TRY(const auto object, parse_json(line, name));
-  const auto text = object.is_object() ? object.find("text") : object.end();
-  if (text == object.end() || !text->is_string())
-    return Error{Code::invalid_input, name + ": needs an object with a \"text\" string"};
-  return text->get<std::string>();
-}
-
-}  // namespace
-
 Result<std::vector<std::string>> parse_texts(std::string_view content, const std::string& name) {
-  if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
-  const size_t first = content.find_first_not_of(" \t\r\n");
-  const bool json_lines = first != std::string_view::npos && content[first] == '{';
-  std::vector<std::string> texts;
-  size_t number = 0;
+  TextLines lines(name);
+  std::vector<TextLine> read;
   while (!content.empty()) {
     const size_t end = content.find('\n');
-    std::string_view line = content.substr(0, end);
+    OCTAVO_CHECK(lines.add(content.substr(0, end), read));
     content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
-    ++number;
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-    if (json_lines) {
-      OCTAVO_TRY(auto text, text_of_line(line, name + ": line " + std::to_string(number)));
-      texts.push_back(std::move(text));
-    } else {
-      texts.emplace_back(line);
-    }
+  }
+  std::vector<std::string> texts;
+  for (TextLine& line : read) {
+    const bool blank = line.text.find_first_not_of(" \t") == std::string::npos;
+    if (lines.json_lines() || !blank) texts.push_back(std::move(line.text));
   }
   if (texts.empty())
     return Error{Code::invalid_input, name +

@@ -1,6 +1,6 @@
 #pragma once
-// Files of texts, for probes and calibration: one text a line, or JSON Lines with a "text" field
-// (a file whose first line starts with '{'). Empty lines are skipped, CR and a byte order mark too.
+// Files of texts, for probes and calibration: the lines of toolkit/text_lines.h without the empty
+// ones of a plain file.
 
 #include <filesystem>
 #include <string>

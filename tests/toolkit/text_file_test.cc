@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "toolkit/text_lines.h"
+
 namespace octavo {
 namespace {
 
@@ -23,6 +25,42 @@ TEST(TextFile, ReadsLinesAndJsonLines) {
     ASSERT_TRUE(read) << c.content << read.error().message;
     EXPECT_EQ(*read, c.texts);
   }
+}
+
+// embed reads lines one by one and keeps empty ones; what a file is, both decide alike.
+TEST(TextLines, DecideAtTheFirstCharacterThatIsNoBlank) {
+  struct Read {
+    std::vector<std::string> texts, ids;
+    std::vector<uint64_t> lines;
+    bool json = false;
+  };
+  const auto read = [](const std::vector<std::string>& lines) {
+    TextLines reader("in");
+    std::vector<TextLine> found;
+    for (const std::string& line : lines) EXPECT_TRUE(reader.add(line, found)) << line;
+    reader.finish(found);
+    Read out;
+    out.json = reader.json_lines();
+    for (const TextLine& t : found) {
+      out.texts.push_back(t.text);
+      out.ids.push_back(t.id);
+      out.lines.push_back(t.line);
+    }
+    return out;
+  };
+  const Read json =
+      read({"\xef\xbb\xbf", " \t\r", "  {\"text\": \"a\", \"id\": [1]}\r", "", "{\"text\": \"\"}"});
+  EXPECT_TRUE(json.json);
+  EXPECT_EQ(json.texts, (Texts{"a", ""}));
+  EXPECT_EQ(json.ids, (Texts{"[1]", ""}));
+  EXPECT_EQ(json.lines, (std::vector<uint64_t>{3, 5}));
+  const Read plain = read({"", " ", "x {", "", "{\"text\": \"a\"}", ""});
+  EXPECT_FALSE(plain.json);
+  EXPECT_EQ(plain.texts, (Texts{"", " ", "x {", "", "{\"text\": \"a\"}", ""}));
+  EXPECT_EQ(plain.lines, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(read({"", " "}).texts, (Texts{"", " "})) << "nothing decided";
+  EXPECT_EQ(read({}).texts, Texts{});
+  EXPECT_EQ(*parse_texts("\n \n  {\"text\": \"a\"}\n", "in"), Texts{"a"});
 }
 
 TEST(TextFile, ErrorsNameFileAndLine) {
