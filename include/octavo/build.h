@@ -25,7 +25,7 @@ struct BuildOptions {
   bool vanilla = true;
   double min_cos = 0.90;     // gate on the smallest cosine of the smoothed variant
   std::string why;           // reason of a rebuild, for the card's change history
-  std::string command_line;  // as typed, for the card; empty: the command these options amount to
+  std::string command_line;  // for the card, without folders; empty: made from source and alpha
   std::string date;          // of a new entry in the change history; empty: today, UTC
 };
 

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "cli/canonical_command.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "octavo/build.h"
 #include "toolkit/text_file.h"
@@ -109,7 +111,6 @@ void run(Flags& flags, Context& context) {
     flags.options.date = *std::move(date);
   }
   flags.options.vanilla = !flags.no_vanilla;
-  flags.options.command_line = context.command_line;
   const auto report = build_model(flags.source, flags.output, flags.options, context.progress());
   if (!report) return context.fail(report.error());
   for (const auto& note : report->smoothed.notes)
@@ -128,7 +129,9 @@ void add_build(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("build", kDescription);
   command->footer(kFooter);
-  command->add_option("SOURCE", flags->source, "snapshot folder or *.gguf file")->required();
+  command->add_option("SOURCE", flags->source, "snapshot folder or *.gguf file")
+      ->required()
+      ->type_name("DIR");
   command->add_option("-o,--output", flags->output, "output folder; created if need be")
       ->type_name("DIR")
       ->required();
@@ -136,7 +139,7 @@ void add_build(CLI::App& app, Context& context) {
       ->add_option("--alpha", flags->options.alpha,
                    "how much of the outliers moves into the weights, 0 to 1")
       ->type_name("A")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number(0, 1))
       ->capture_default_str();
   command
       ->add_option("--reference", flags->options.reference,
@@ -153,6 +156,7 @@ void add_build(CLI::App& app, Context& context) {
       ->add_option("--probe", flags->probe,
                    "built-in probe texts: small (6), or wide (285 in 31 languages and code)")
       ->type_name("NAME")
+      ->default_str("small")
       ->excludes(texts);
   command
       ->add_option("--calibration", flags->options.calibration,
@@ -163,12 +167,16 @@ void add_build(CLI::App& app, Context& context) {
       ->add_option("--min-cos", flags->options.min_cos,
                    "exit 1 when the smoothed model's smallest cosine is below")
       ->type_name("COS")
-      ->check(CLI::Range(-1.0, 1.0))
+      ->check(number(-1, 1))
       ->capture_default_str();
   command->add_option("--why", flags->options.why, "reason of a rebuild, for the change history")
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "print report.json instead of the tables");
-  command->callback([flags, &context] { run(*flags, context); });
+  command->callback([flags, command, &context] {
+    flags->options.command_line =
+        canonical_command(*command, {"--output", "--json", "--why", "--search-log"});
+    run(*flags, context);
+  });
 }
 
 }  // namespace octavo::cli

@@ -22,7 +22,6 @@ inline constexpr int kFailed = 3;      // the work could not be done; the reason
 
 struct Context {
   int exit_code = kOk;
-  std::string command_line;  // as typed, quoted so that a shell reads it back
 
   // Draws one line on stderr when that is a terminal, nothing otherwise.
   Progress progress() const;

@@ -157,8 +157,8 @@ class Build {
 
   Status describe(const nlohmann::json& previous) {
     if (options().command_line.empty()) {
-      input_.options.command_line = "octavo build " + source_.string() + " -o " + output_.string() +
-                                    " --alpha " + nlohmann::json(options().alpha).dump();
+      input_.options.command_line =
+          "octavo build " + input_.source + " --alpha " + nlohmann::json(options().alpha).dump();
     }
     auto report = make_report(input_);
     build().changes = changes_since(previous, report);

@@ -21,7 +21,7 @@ QUANTIZE = ["--per-channel", "--op-types", "MatMul", "--weight-type", "qint8", "
 
 @pytest.fixture(scope="module")
 def build(octavo):
-    """build(source, folder, *flags): in the folder's parent, so that the command line is the same everywhere."""
+    """build(source, folder, *flags): in the folder's parent."""
 
     def call(source, folder, *flags, check=True, day=DAY):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,29 @@ def test_again_gives_the_same_bytes_and_touches_nothing(built, build, tiny, tmp_
     # From nothing, elsewhere, on the same day.
     build(tiny / "bert", tmp_path / "elsewhere/out", "--min-cos", "0.5")
     assert content(tmp_path / "elsewhere/out") == content(built)
+
+
+def test_another_spelling_gives_the_same_bytes(built, octavo, tiny, tmp_path):
+    """Other folders, order, digits and printing, defaults written out: the same command, so the same card."""
+    def spelled(*arguments, **options):
+        octavo("build", *arguments, env={**os.environ, **DAY}, **options)
+
+    spelled("-o", tmp_path / "a", "--json", "--min-cos", "0.50", tiny / "bert", "--alpha", "0.80", "--probe", "small")
+    spelled(".", "--min-cos=.5", "--output", tmp_path / "b/../b", cwd=tiny / "bert")
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        assert content(folder) == content(built)
+    assert report_of(built)["command"] == "octavo build bert --min-cos 0.5"
+
+
+def test_the_card_names_no_folders(octavo, tiny, tmp_path):
+    (tmp_path / "my texts.txt").write_text("some words\nand some more of them\n")
+    octavo("build", tiny / "bert", "-o", tmp_path / "out", "--min-cos", "0", "--no-vanilla", "--why", "as asked",
+           "--texts", tmp_path / "my texts.txt", "--calibration", tmp_path / "my texts.txt")
+    assert report_of(tmp_path / "out")["command"] == (
+        "octavo build bert --texts 'my texts.txt' --calibration 'my texts.txt' --no-vanilla --min-cos 0")
+    for name in ("README.md", "report.json"):
+        text = (tmp_path / "out" / name).read_text()
+        assert str(tmp_path) not in text and str(tiny) not in text, name
 
 
 def test_a_change_is_an_entry_with_its_reason(built, build, tiny, tmp_path):

@@ -139,7 +139,7 @@ TEST(Report, NamesEveryChange) {
       {"alpha 0.8 -> 0.5", [](ReportInput& i) { i.options.alpha = 0.5; }},
       {"calibration built-in -> mine.txt",
        [](ReportInput& i) { i.options.calibration = "texts/mine.txt"; }},
-      {"calibration texts", [](ReportInput& i) { i.build.smoothing.calibration_texts = 7; }},
+      {"calibration texts", [](ReportInput& i) { i.calibration_sha256 = "e"; }},
       {"gate 0.9 -> 0.95", [](ReportInput& i) { i.options.min_cos = 0.95; }},
       {"probe texts", [](ReportInput& i) { i.build.smoothed.texts[0].text = "other"; }},
       {"changed tokenizer.json", [](ReportInput& i) { i.build.files[1].sha256 = "c"; }},
@@ -155,6 +155,15 @@ TEST(Report, NamesEveryChange) {
     c.make(in);
     EXPECT_EQ(changes_since(before, make_report(in)), std::vector<std::string>{c.change});
   }
+}
+
+// Another tokenizer cuts the same texts otherwise: the texts did not change.
+TEST(Report, TokenCountsAreNoChange) {
+  ReportInput in = input();
+  in.build.smoothing.calibration_tokens = 7;
+  in.build.smoothed.texts[0].ids.push_back(102);
+  const auto changes = changes_since(make_report(input()), make_report(in));
+  EXPECT_TRUE(changes.empty()) << changes.front();
 }
 
 TEST(Report, HistoryGrowsOnlyWithChanges) {
