@@ -25,7 +25,7 @@ struct EmbedderOptions {
   // accurate.
   bool exact_onnx = false;
   // Most tokens that run together (a longer text runs alone): bounds the memory of activations.
-  size_t max_batch_tokens = 0;  // 0: 4,096
+  size_t max_batch_tokens = 0;  // 0: 4,096; at most 2^24
   bool cache = true;            // keep packed weights in the user's cache folder for the next start
 };
 

@@ -27,6 +27,8 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::map(int fd, const std::str
   struct stat info {};
   if (::fstat(fd, &info) != 0)
     return Error{Code::io, name + ": cannot be examined: " + std::strerror(errno)};
+  if (S_ISDIR(info.st_mode))
+    return Error{Code::invalid_input, name + ": is a folder; give the file in it"};
   if (!S_ISREG(info.st_mode)) return Error{Code::invalid_input, name + ": is not a regular file"};
   const auto size = static_cast<size_t>(info.st_size);
   if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0));

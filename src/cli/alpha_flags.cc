@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "cli/checks.h"
+
 namespace octavo::cli {
 
 namespace {
@@ -37,7 +39,7 @@ void add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
       .add_option("--evaluations", flags.search.evaluations,
                   "with --alpha auto: quantized models to try, at most")
       ->type_name("N")
-      ->check(CLI::Range(7, 10000))
+      ->check(whole(7, 10000))
       ->capture_default_str();
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "toolkit/bench.h"
 
@@ -159,6 +160,8 @@ Json to_json(const BenchReport& r) {
 
 Status run(const Arguments& args, const Context& context) {
   OCTAVO_TRY(const BenchReport report, bench_model(args.folder, args.bench, context.progress()));
+  if (!report.fewer_threads.empty())
+    std::fprintf(stderr, "octavo: warning: %s\n", report.fewer_threads.c_str());
   if (!args.trace.empty()) OCTAVO_CHECK(write_file(args.trace, chrome_trace(report)));
   if (args.json) {
     std::puts(to_json(report).dump(2).c_str());
@@ -180,15 +183,16 @@ void add_bench(CLI::App& app, Context& context) {
       ->type_name("DIR");
   command->add_option("--lengths", bench.lengths, "tokens of the single texts, by commas")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->allow_extra_args(false)
+      ->check(whole(1, kMostTokens))
       ->type_name("N,...");
   command->add_flag("--no-batches", args->no_batches, "single texts only");
   command->add_option("--seconds", bench.seconds, "how long each line is measured")
-      ->check(CLI::PositiveNumber)
+      ->check(number(0.001, 3600))
       ->type_name("S")
       ->capture_default_str();
   command->add_option("--profile", bench.profile, "show where the time of a text of N tokens goes")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1, kMostTokens))
       ->type_name("N");
   command
       ->add_option("--trace", args->trace,
@@ -198,15 +202,12 @@ void add_bench(CLI::App& app, Context& context) {
       ->add_option("--model-file", bench.model_file,
                    "ONNX file in DIR, or a path; else model.int8.onnx, model.onnx, onnx/model.onnx")
       ->type_name("FILE");
-  command
-      ->add_option("--threads", bench.threads, "threads (default: all that this process may use)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+  add_threads(*command, bench.threads);
   command->add_flag("--exact-onnx", bench.exact_onnx, "run the graph node by node, as written");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
     if (!args->trace.empty() && args->bench.profile == 0)
-      throw CLI::ValidationError("bench", "--trace needs --profile N");
+      throw CLI::ValidationError("--trace needs --profile N");
     args->bench.batches = !args->no_batches;
     if (const Status status = run(*args, context); !status) context.fail(status.error());
   });

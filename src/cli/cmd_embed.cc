@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/embed_output.h"
 #include "cli/text_input.h"
@@ -48,6 +50,7 @@ struct Options {
   std::string format;
   bool json = false;
   bool no_normalize = false;
+  bool no_cache = false;
   bool explain = false;
   EmbedderOptions open;
   EmbedOptions embed;
@@ -82,21 +85,39 @@ class Truncations {
   std::vector<std::string> first_;
 };
 
+const std::map<std::string, EmbedFormat> kFormats = {{"table", EmbedFormat::table},
+                                                     {"jsonl", EmbedFormat::jsonl},
+                                                     {"npy", EmbedFormat::npy},
+                                                     {"npz", EmbedFormat::npz},
+                                                     {"safetensors", EmbedFormat::safetensors}};
+
+// What an extension stands for. Not .json: a file of JSON Lines is no JSON.
+const std::map<std::string, EmbedFormat> kExtensions = {
+    {".txt", EmbedFormat::table},    {".jsonl", EmbedFormat::jsonl},
+    {".ndjson", EmbedFormat::jsonl}, {".npy", EmbedFormat::npy},
+    {".npz", EmbedFormat::npz},      {".safetensors", EmbedFormat::safetensors}};
+
 Result<EmbedFormat> choose_format(const Options& options) {
   const std::string extension = std::filesystem::path(options.output).extension().string();
   const bool to_stdout = options.output.empty() || options.output == "-";
-  std::string name = options.json ? "jsonl" : options.format;
-  if (name.empty() && to_stdout) name = ::isatty(STDOUT_FILENO) != 0 ? "table" : "jsonl";
-  if (name.empty() && extension.size() > 1) name = extension.substr(1);
-  if (name == "table" || name == "txt") return EmbedFormat::table;
-  if (name == "jsonl" || name == "json" || name == "ndjson") return EmbedFormat::jsonl;
-  if ((name == "npy" || name == "safetensors") && to_stdout)
-    return Error{Code::invalid_input, "the format " + name + " needs --output FILE"};
-  if (name == "npy") return EmbedFormat::npy;
-  if (name == "safetensors") return EmbedFormat::safetensors;
-  return Error{Code::invalid_input, options.output +
-                                        ": the extension tells no format; use .jsonl, .npy or "
-                                        ".safetensors, or --format"};
+  const std::string name = options.json ? "jsonl" : options.format;
+  const auto format = kFormats.find(name);
+  const auto said = kExtensions.find(extension);
+  if (to_stdout) {
+    if (name.empty()) return ::isatty(STDOUT_FILENO) != 0 ? EmbedFormat::table : EmbedFormat::jsonl;
+    if (name != "table" && name != "jsonl")
+      return Error{Code::invalid_input, "the format " + name + " needs --output FILE"};
+    return format->second;
+  }
+  if (name.empty() && said == kExtensions.end())
+    return Error{Code::invalid_input, options.output +
+                                          ": the extension tells no format; use .jsonl, .npy, "
+                                          ".npz or .safetensors, or --format"};
+  if (name.empty()) return said->second;
+  if (said != kExtensions.end() && said->second != format->second)
+    return Error{Code::invalid_input, options.output + ": the extension says something else than " +
+                                          "the format " + name + "; leave one of them out"};
+  return format->second;
 }
 
 Status run(const Options& options, const Context& context) {
@@ -169,25 +190,25 @@ void add_embed(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command
       ->add_option("--output", options->output,
-                   "write here, whole or not at all: .jsonl, .npy or .safetensors")
+                   "write here, whole or not at all: .jsonl, .npy, .npz or .safetensors")
       ->type_name("FILE");
   command
       ->add_option("--format", options->format,
-                   "table, jsonl, npy or safetensors (default: see below)")
+                   "table, jsonl, npy, npz or safetensors (default: see below)")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"table", "jsonl", "npy", "safetensors"}));
-  command->add_flag("--json", options->json, "the same as --format jsonl");
+      ->check(one_of(kFormats));
+  command->add_flag("--json", options->json, "the same as --format jsonl")->excludes("--format");
   command
       ->add_option("--prompt-name", options->embed.prompt_name,
                    "prompt of config_sentence_transformers.json to put before each text")
       ->type_name("NAME");
   command->add_option("--max-length", options->embed.max_length, "cut texts to so many tokens")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1, kMostTokens))
       ->type_name("N");
   command
       ->add_option("--dimensions", options->embed.dimensions,
                    "keep the first N numbers (Matryoshka) and normalise again")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1, kMostTokens))
       ->type_name("N");
   command->add_flag("--no-normalize", options->no_normalize,
                     "leave the vectors' lengths as they are");
@@ -195,11 +216,7 @@ void add_embed(CLI::App& app, Context& context) {
       ->add_option("--model-file", options->open.model_file,
                    "ONNX file in DIR, or a path; else model.int8.onnx, model.onnx, onnx/model.onnx")
       ->type_name("FILE");
-  command
-      ->add_option("--threads", options->open.threads,
-                   "threads (default: all that this process may use)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+  add_threads(*command, options->open.threads);
   command->add_flag(
       "--exact-onnx", options->open.exact_onnx,
       "run the graph node by node as ONNX Runtime does, with the file's own activation "
@@ -207,16 +224,16 @@ void add_embed(CLI::App& app, Context& context) {
   command
       ->add_option("--max-batch-tokens", options->open.max_batch_tokens,
                    "tokens that run together (default 4096): bounds memory, changes no result")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1, kMostTokens))
       ->type_name("N");
-  command->add_flag("--no-cache{false}", options->open.cache,
-                    "keep no packed weights in the cache folder");
+  command->add_flag("--no-cache", options->no_cache, "keep no packed weights in the cache folder");
   command->add_flag("--explain", options->explain, "say on stderr how the model runs, and why");
   command->callback([options, command, &context] {
     if (!options->texts.empty() && !options->input.empty())
-      throw CLI::ValidationError("embed", "give texts or --input, not both");
+      throw CLI::ValidationError("give texts or --input, not both");
     if (options->texts.empty() && options->input.empty() && ::isatty(STDIN_FILENO) != 0)
-      throw CLI::ValidationError("embed", "no texts: give some, or --input FILE");
+      throw CLI::ValidationError("no texts: give some, or --input FILE");
+    options->open.cache = !options->no_cache;
     if (options->no_normalize) options->embed.normalize = false;
     if (const Status status = run(*options, context); !status) context.fail(status.error());
   });

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "octavo/evaluate.h"
 #include "toolkit/evaluation_json.h"
@@ -33,7 +34,7 @@ constexpr const char* kFooter =
 Examples:
   octavo evaluate minilm-int8 --set manpages.jsonl --against fp32/model.onnx
   octavo evaluate fp32 --set manpages.jsonl --variants a.onnx --variants b.onnx
-  octavo evaluate minilm-int8 --set manpages.jsonl --against fp32/model.onnx --json
+  octavo evaluate minilm-int8 --set manpages.jsonl --against model.onnx --json
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
 
@@ -131,14 +132,12 @@ void add_evaluate(CLI::App& app, Context& context) {
       ->type_name("NAME");
   command->add_option("--resamples", flags->options.resamples, "of the bootstrap")
       ->type_name("N")
-      ->check(CLI::Range(1, 1000000))
+      ->check(whole(1, 1000000))
       ->capture_default_str();
   command->add_option("--seed", flags->options.seed, "of the bootstrap")
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--threads", flags->options.threads, "0: all that this process may use")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+  add_threads(*command, flags->options.threads);
   command->add_flag("--json", flags->json, "everything, for scripts, on stdout");
   command->callback([flags, command, &context] { run(*flags, *command, context); });
 }

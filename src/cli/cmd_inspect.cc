@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "toolkit/inspect.h"
 
@@ -20,6 +21,7 @@ element type and size, the largest of them, and the files that hold them.
 Examples:
   octavo inspect model.onnx
   octavo inspect model.int8.onnx --largest 0 --json
+  octavo inspect downloaded/model.onnx --strict
 
 Exit codes: 0 done; 2 wrong usage; 3 the file is not there or is damaged (the
 reason is on stderr).)";
@@ -135,6 +137,7 @@ void print(const std::string& file, const InspectReport& r) {
 struct Arguments {
   std::string file;
   size_t largest = 10;
+  bool strict = false;
   bool json = false;
 };
 
@@ -146,11 +149,14 @@ void add_inspect(CLI::App& app, Context& context) {
   const auto args = std::make_shared<Arguments>();
   command->add_option("FILE", args->file, "ONNX file")->required();
   command->add_option("--largest", args->largest, "how many of the largest weights to list")
+      ->check(whole(0, UINT32_MAX))
       ->type_name("N")
       ->capture_default_str();
+  command->add_flag("--strict", args->strict,
+                    "refuse a file of weights that has more than one hard link");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
-    const auto report = inspect_model(args->file, args->largest);
+    const auto report = inspect_model(args->file, args->largest, args->strict);
     if (!report) return context.fail(report.error());
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "octavo/quantize.h"
 
@@ -18,7 +19,8 @@ The result is what onnxruntime.quantization.quantize_dynamic makes of the same
 file: the same nodes, names, scales and weight bytes. With --activations
 per-token each row of activations has a scale and zero point of its own, in
 standard ONNX ops: closer to FP32, and a text's vector no longer depends on what
-it is batched with. Weights stream through; memory does not grow with the model.)";
+it is batched with. Weights in a sidecar stream through, so that memory does not
+grow with the model; those inside the model file are held twice.)";
 
 constexpr const char* kFooter =
     R"(Output: what was quantized, and what was not and why. OUT and its sidecar appear
@@ -28,8 +30,8 @@ same file; a file that holds weights of IN is not replaced otherwise.
 Examples:
   octavo quantize model.onnx model.int8.onnx --per-channel --op-types MatMul \
                   --weight-type qint8 --external-data
-  octavo quantize model.onnx model.int8.onnx --per-channel --activations per-token \
-                  --protect 'layers\.[01]/' --external-data
+  octavo quantize model.onnx model.int8.onnx --per-channel \
+                  --activations per-token --protect 'layers\.[01]/'
   octavo quantize model.onnx model.int8.onnx --exclude 'layers\.0/' --json
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr),
@@ -102,14 +104,12 @@ void add_quantize(CLI::App& app, Context& context) {
       ->add_option("--op-types", o.op_types,
                    "op types to quantize, separated by commas; MatMul is the only one")
       ->delimiter(',')
-      ->expected(1)
+      ->allow_extra_args(false)
       ->capture_default_str();
   command
       ->add_option("--weight-type", o.weight_type, "qint8 (symmetric) or quint8 (with zero point)")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, WeightType>{{"qint8", WeightType::qint8},
-                                                                    {"quint8", WeightType::quint8}},
-                                  CLI::ignore_case))
+      ->transform(choice(std::map<std::string, WeightType>{{"qint8", WeightType::qint8},
+                                                           {"quint8", WeightType::quint8}}))
       ->default_str("qint8");
   command
       ->add_option("--exclude", o.exclude,
@@ -121,7 +121,7 @@ void add_quantize(CLI::App& app, Context& context) {
       ->add_option("--activations", o.activations,
                    "what shares a scale of the activations: per-tensor (as quantize_dynamic), "
                    "per-token, or per-token-16 (16 bits in two products)")
-      ->transform(CLI::CheckedTransformer(kActivations, CLI::ignore_case))
+      ->transform(choice(kActivations))
       ->default_str("per-tensor");
   command
       ->add_option("--protect", o.protect,

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "octavo/verify.h"
 #include "toolkit/text_file.h"
@@ -141,10 +142,8 @@ void add_verify(CLI::App& app, Context& context) {
   command
       ->add_option("--min-cos", flags->options.min_cos, "exit 1 when the smallest cosine is below")
       ->type_name("COS")
-      ->check(CLI::Range(-1.0, 1.0));
-  command->add_option("--threads", flags->options.threads, "0: all that this process may use")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+      ->check(number(-1, 1));
+  add_threads(*command, flags->options.threads);
   command->add_flag("--json", flags->json, "everything, for scripts, on stdout");
   command->callback([flags, &context] { run(*flags, context); });
 }

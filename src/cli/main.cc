@@ -1,10 +1,14 @@
 // octavo: the program. Commands are declared in cmd_*.cc and listed in add_commands().
 
-#include <algorithm>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <new>
+#include <sstream>
 #include <string>
 
 #include "cli/commands.h"
@@ -22,6 +26,8 @@ result against the original, and embeds text with it.)";
 
 constexpr const char* kFooter =
     R"(Environment:
+  OCTAVO_CACHE            folder for the packed weights that embed keeps; else
+                          XDG_CACHE_HOME/octavo, or ~/.cache/octavo
   OCTAVO_CPU              use these kernels instead of the best this CPU can run
   SOURCE_DATE_EPOCH       date of a change-history entry, seconds since 1970
 
@@ -41,16 +47,37 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_bench(app, context);
 }
 
-// One argument as a shell would need it.
-std::string quoted(const std::string& argument) {
-  const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string("-_./=:,@%+").find(c) != std::string::npos;
-  });
-  if (plain) return argument;
-  std::string out = "'";
-  for (const char c : argument) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
+// What CLI11 says, with the command it belongs to; and what it cannot say about no command at all.
+std::string usage_error(const CLI::App* app, const CLI::Error& error) {
+  std::string name = app->get_name();
+  std::string message = error.what();
+  if (const auto parsed = app->get_subcommands(); !parsed.empty()) {
+    name += " " + parsed.front()->get_name();
+  } else if (error.get_name() == "RequiredError") {
+    const auto rest = app->remaining();
+    message = "needs a command";
+    if (!rest.empty())
+      message = rest.front() + ": no such " + (rest.front()[0] == '-' ? "option" : "command");
+    std::string commands;
+    for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; }))
+      commands += (commands.empty() ? "" : ", ") + command->get_name();
+    message += "; the commands are " + commands;
+  }
+  return name + ": " + message + "\nRun " + name + " --help for more information.\n";
+}
+
+// What was printed may still be in the buffer: whether it arrived is known only now.
+int finish_output(const Context& context) {
+  errno = 0;
+  bool arrived = std::fflush(stdout) == 0;
+  if (arrived && std::ferror(stdout) == 0) return context.exit_code;
+  // An earlier write failed and its reason is gone; one byte more of what is cut anyway asks again.
+  if (arrived) arrived = ::write(STDOUT_FILENO, "\n", 1) == 1;
+  // Said already by a command that looked itself.
+  if (context.exit_code != octavo::cli::kFailed)
+    std::fprintf(stderr, "octavo: standard output: %s\n",
+                 arrived || errno == 0 ? "not everything could be written" : std::strerror(errno));
+  return octavo::cli::kFailed;
 }
 
 int run(int argc, char** argv) {
@@ -60,17 +87,19 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("octavo ") + octavo::kVersion,
                        "the version, and nothing else");
   app.require_subcommand(1);
+  app.failure_message(usage_error);
   app.footer(kFooter);
   Context context;
-  context.command_line = "octavo";
-  for (int i = 1; i < argc; ++i) context.command_line += " " + quoted(argv[i]);
   add_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? octavo::cli::kOk : octavo::cli::kUsage;
+    // Help and version through stdio, too: std::cout flushes, and loses the reason of a failure.
+    std::ostringstream out;
+    if (app.exit(e, out) != 0) return octavo::cli::kUsage;
+    std::fputs(out.str().c_str(), stdout);
   }
-  return context.exit_code;
+  return finish_output(context);
 }
 
 }  // namespace

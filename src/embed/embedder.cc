@@ -4,12 +4,20 @@
 #include <optional>
 
 #include "base/float_environment.h"
-#include "base/thread_pool.h"
+#include "base/thread_shortage.h"
 #include "embed/encoder.h"
 #include "embed/model_dir.h"
 #include "text/tokenizer.h"
 
 namespace octavo {
+
+namespace {
+
+// Sizes of activations are products with it: far above what any machine holds, and no product
+// wraps.
+constexpr size_t kMostBatchTokens = size_t{1} << 24;
+
+}  // namespace
 
 struct Embedder::State {
   ModelDir dir;
@@ -33,6 +41,10 @@ Embedder::~Embedder() = default;
 
 Result<Embedder> Embedder::open(const std::filesystem::path& folder,
                                 const EmbedderOptions& options) {
+  if (options.max_batch_tokens > kMostBatchTokens)
+    return Error{Code::invalid_input, std::to_string(options.max_batch_tokens) +
+                                          " tokens that run together: at most " +
+                                          std::to_string(kMostBatchTokens) + " are possible"};
   auto state = std::make_unique<State>();
   OCTAVO_TRY(state->dir, read_model_dir(folder, options.model_file));
   if (state->dir.model_file.empty())
@@ -41,6 +53,8 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
                                       "the model file, or make one with `octavo import`"};
   OCTAVO_TRY(state->tokenizer, Tokenizer::open(state->dir.tokenizer_file));
   state->pool = std::make_shared<ThreadPool>(options.threads);
+  if (const std::string fewer = thread_shortage(*state->pool, options.threads); !fewer.empty())
+    state->dir.warnings.push_back(fewer);
   EncoderOptions encoder_options;
   encoder_options.pool = state->pool;
   encoder_options.exact_onnx = options.exact_onnx;

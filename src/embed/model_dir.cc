@@ -237,6 +237,11 @@ std::string_view pooling_name(Pooling pooling) {
 
 Result<ModelDir> read_model_dir(const fs::path& folder, const std::string& model_file) {
   std::error_code error;
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error))
+    return Error{Code::invalid_input, folder.string() +
+                                          ": is a file; give the folder it is in, and " +
+                                          folder.filename().string() +
+                                          " as the model file if it is not the first choice"};
   if (!fs::is_directory(folder, error))
     return Error{Code::not_found, folder.string() + ": no such folder"};
   ModelDir dir;

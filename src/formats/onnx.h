@@ -18,7 +18,7 @@
 namespace octavo {
 
 struct OnnxReadOptions {
-  // Also refuse sidecars with more than one hard link (a cache that hard-links fails this).
+  // Also refuse sidecars with more than one hard link (caches make them): `inspect --strict`.
   bool strict = false;
 };
 

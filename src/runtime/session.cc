@@ -5,7 +5,7 @@
 
 #include "base/float_environment.h"
 #include "graph/inline.h"
-#include "kernels/select.h"
+#include "kernels/no_kernels.h"
 #include "runtime/arena.h"
 #include "runtime/frame.h"
 #include "runtime/plan.h"
@@ -60,11 +60,7 @@ Session::~Session() = default;
 
 Result<Session> Session::create(Model model, const SessionOptions& options) {
   const kernels::Table* kernels = kernels::best();
-  if (kernels == nullptr)
-    return Error{Code::unsupported,
-                 std::string("OCTAVO_CPU names an instruction set that this CPU does not have; "
-                             "known are ") +
-                     kernels::known()};
+  if (kernels == nullptr) return Error{Code::unsupported, kernels::no_kernels()};
   OCTAVO_CHECK(inline_functions(model));
   OCTAVO_CHECK(check(model));
   for (const ValueInfo& v : model.graph.inputs) {

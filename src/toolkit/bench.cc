@@ -7,11 +7,12 @@
 #include <random>
 #include <utility>
 
+#include "base/thread_shortage.h"
 #include "embed/encoder.h"
 #include "embed/model_dir.h"
 #include "embed/signature.h"
 #include "formats/onnx.h"
-#include "kernels/select.h"
+#include "kernels/no_kernels.h"
 #include "toolkit/score.h"
 
 namespace octavo {
@@ -152,11 +153,9 @@ Result<BenchReport> bench_model(const std::filesystem::path& folder, const Bench
     OCTAVO_TRY(report.work, linear_work(model));
   }
   const kernels::Table* table = kernels::best();
-  if (table == nullptr)
-    return Error{Code::unsupported,
-                 std::string("OCTAVO_CPU names no kernels that this CPU has; known are ") +
-                     kernels::known()};
+  if (table == nullptr) return Error{Code::unsupported, kernels::no_kernels()};
   const auto pool = std::make_shared<ThreadPool>(options.threads);
+  report.fewer_threads = thread_shortage(*pool, options.threads);
   EncoderOptions encoder_options;
   encoder_options.pool = pool;
   encoder_options.exact_onnx = options.exact_onnx;

@@ -44,7 +44,8 @@ struct BenchReport {
   LinearWork work;
   double open_seconds = 0;
   bool fused = false;
-  std::string why_plain;  // why the graph runs node by node, when it does
+  std::string why_plain;
+  std::string fewer_threads;  // thread_shortage()  // why the graph runs node by node, when it does
   std::vector<Line> lines;
   std::vector<size_t> too_long;        // lengths left out: the model has fewer positions
   std::vector<fused::StepTime> steps;  // of the profile's fastest run

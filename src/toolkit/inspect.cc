@@ -66,8 +66,9 @@ void add_graph(const Graph& graph, InspectReport& out) {
 
 }  // namespace
 
-Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights) {
-  OCTAVO_TRY(const OnnxFile opened, open_onnx(file));
+Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights,
+                                    bool strict) {
+  OCTAVO_TRY(const OnnxFile opened, open_onnx(file, {.strict = strict}));
   const Model& model = opened.model;
   InspectReport out;
   out.file_bytes = opened.size;

@@ -51,6 +51,8 @@ struct InspectReport {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights = 10);
+// strict: refuse sidecars with more than one hard link (OnnxReadOptions).
+Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights = 10,
+                                    bool strict = false);
 
 }  // namespace octavo

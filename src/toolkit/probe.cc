@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/thread_shortage.h"
 #include "embed/encoder.h"
 #include "tensor/compare.h"
 #include "toolkit/score.h"
@@ -115,6 +116,8 @@ Result<TextProbe> make_probe(const fs::path& folder, const VerifyOptions& option
                   std::make_shared<ThreadPool>(options.threads),
                   {}};
   probe.notes = probe.settings.warnings;
+  if (const std::string fewer = thread_shortage(*probe.pool, options.threads); !fewer.empty())
+    probe.notes.push_back(fewer);
   if (options.reference.empty()) {
     OCTAVO_CHECK(fill_from_model(probe, options, progress));
   } else {

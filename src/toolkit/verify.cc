@@ -18,10 +18,21 @@ fs::path tokenizer_folder(const fs::path& onnx_file) {
   return folder;
 }
 
+// Before anything beside it is looked for: an error about the tokenizer of a model that does not
+// exist would point at the wrong thing.
+Status check_argument(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::exists(path, ignored)) return Done{};
+  return Error{Code::not_found, path.string() + ": there is no such file or folder"};
+}
+
 }  // namespace
 
 Result<VerifyReport> verify_model(const fs::path& model, const VerifyOptions& options,
                                   const Progress& progress) {
+  OCTAVO_CHECK(check_argument(model));
+  for (const fs::path& reference : {options.against, options.reference})
+    if (!reference.empty()) OCTAVO_CHECK(check_argument(reference));
   fs::path file = model;
   fs::path folder = options.tokenizer;
   std::error_code ignored;

@@ -62,6 +62,16 @@ TEST_F(EmbedderTest, EmbedsAndReportsWhatItUsed) {
   EXPECT_EQ(embedder.embed(Texts{})->count(), 0u);
 }
 
+TEST_F(EmbedderTest, BoundsTheTokensOfABatch) {
+  for (const size_t tokens : {size_t{1} << 24, size_t{1}})
+    EXPECT_TRUE(Embedder::open(folder_, {.max_batch_tokens = tokens, .cache = false}));
+  for (const size_t tokens : {(size_t{1} << 24) + 1, SIZE_MAX}) {
+    const auto refused = Embedder::open(folder_, {.max_batch_tokens = tokens, .cache = false});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::invalid_input);
+  }
+}
+
 TEST_F(EmbedderTest, APromptIsPutBeforeTheText) {
   const Embedder embedder = open();
   const Texts text{"one"};

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/no_kernels.h"
+
 namespace octavo::kernels {
 namespace {
 
@@ -51,6 +53,12 @@ TEST(Select, TheNamedOneOrNone) {
       EXPECT_EQ(best_with(table->name), "none");
     }
   }
+}
+
+TEST(Select, SaysWhatWasAskedFor) {
+  ASSERT_EQ(setenv("OCTAVO_CPU", "sse2", 1), 0);
+  EXPECT_NE(no_kernels().find("OCTAVO_CPU is \"sse2\""), std::string::npos) << no_kernels();
+  unsetenv("OCTAVO_CPU");
 }
 
 TEST(Select, EveryTableIsComplete) {

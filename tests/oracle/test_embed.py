@@ -218,6 +218,39 @@ def test_guesses_are_said_once(octavo, tmp_path, imported, tiny):
     assert done.stderr.count("guessed: embeddings are normalised") == 1
 
 
+def test_text_files_are_read_as_everywhere(octavo, model, tmp_path):
+    """JSON Lines behind blank lines, and plain text that starts with them."""
+    def rows(content):
+        (tmp_path / "in").write_text(content)
+        return [json.loads(r) for r in octavo("embed", model, "--input", tmp_path / "in").stdout.splitlines()]
+
+    got = rows('\ufeff\n \n  {"text": "a", "id": 7}\n\n{"text": "b"}\n')
+    assert [(r["text"], r.get("id")) for r in got] == [("a", 7), ("b", None)]
+    assert [r["text"] for r in rows("\n \na\n\n")] == ["", " ", "a", ""]
+    assert [r["text"] for r in rows("\n\n")] == ["", ""]
+
+
+def test_output_formats(octavo, model, tmp_path):
+    """Every file format holds the vectors of .npy; an extension that says something else is refused."""
+    texts = golden_texts()[:3]
+    vectors = embed(octavo, model, texts, tmp_path)
+    octavo("embed", model, *texts, "--output", tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as archive:
+        assert archive.files == ["embeddings"] and archive["embeddings"].tobytes() == vectors.tobytes()
+        assert archive["embeddings"].shape == vectors.shape and archive["embeddings"].dtype == np.float32
+    octavo("embed", model, *texts, "--output", tmp_path / "o", "--format", "npz")
+    assert (tmp_path / "o").read_bytes() == (tmp_path / "o.npz").read_bytes()
+    for name, options in (("o.npy", ["--json"]), ("o.npy", ["--format", "jsonl"]), ("p.jsonl", ["--format", "npz"]),
+                          ("p.npz", ["--format", "npy"]), ("p.safetensors", ["--json"])):
+        done = octavo("embed", model, "x", "--output", tmp_path / name, *options, check=False)
+        assert done.returncode == 3 and "the extension says" in done.stderr, done.stderr
+        assert not (tmp_path / name).exists() or name == "o.npy"
+    done = octavo("embed", model, "x", "--output", tmp_path / "v.json", check=False)
+    assert done.returncode == 3 and "v.json: the extension tells no format" in done.stderr
+    done = octavo("embed", model, "x", "--json", "--format", "npy", "--output", tmp_path / "w", check=False)
+    assert done.returncode == 2 and "--json" in done.stderr and "--format" in done.stderr
+
+
 def test_wrong_use(octavo, model, tmp_path):
     for arguments, code, message in (
         ([tmp_path / "none", "x"], 3, "no such folder"),

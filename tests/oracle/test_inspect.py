@@ -90,3 +90,15 @@ def test_errors_are_named(octavo, tmp_path):
     (tmp_path / "broken.onnx").write_bytes((GOLDEN / "everything.onnx").read_bytes()[:-3])
     bad = octavo("inspect", tmp_path / "broken.onnx", "--json", check=False)
     assert bad.returncode == 3 and "broken.onnx" in bad.stderr and not bad.stdout
+
+
+def test_strict_refuses_hard_links(octavo, tmp_path):
+    """A hard link to a file from elsewhere cannot be told from a file by its path; strict looks at the count."""
+    for file in GOLDEN.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    model = tmp_path / "external.onnx"
+    sidecars = json.loads(octavo("inspect", model, "--strict", "--json").stdout)["sidecars"]
+    (tmp_path / "link").hardlink_to(tmp_path / sidecars[0]["path"])
+    octavo("inspect", model)
+    done = octavo("inspect", model, "--strict", check=False)
+    assert done.returncode == 3 and "more than one hard link" in done.stderr, done.stderr

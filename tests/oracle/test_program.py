@@ -1,5 +1,9 @@
-"""What every command has in common: version, help, exit codes."""
+"""What every command has in common: version, help, exit codes, what errors say."""
+import os
 import re
+import resource
+
+import pytest
 
 
 def test_version(octavo):
@@ -11,6 +15,99 @@ def test_usage_errors_exit_2(octavo):
         done = octavo(*arguments, check=False)
         assert done.returncode == 2, arguments
         assert done.stderr, arguments
+
+
+def test_usage_errors_say_what_is_wrong(octavo):
+    """One line with the command, the value and what would be right; then where the help is."""
+    for arguments, message in (
+        ([], "octavo: needs a command; the commands are build, import,"),
+        (["frobnicate"], "octavo: frobnicate: no such command; the commands are build, import,"),
+        (["--no-such-flag"], "octavo: --no-such-flag: no such option; the commands are"),
+        (["embed", "m", "x", "--max-length", "0"],
+         'octavo embed: --max-length: "0" is not a whole number from 1 to 16777216'),
+        (["embed", "m", "x", "--dimensions", "abc"], '--dimensions: "abc" is not a whole number from 1 to'),
+        (["embed", "m", "x", "--dimensions", "12x"], '--dimensions: "12x" is not a whole number from 1 to'),
+        (["embed", "m", "x", "--max-batch-tokens", str(2**64 - 1)], "is not a whole number from 1 to 16777216"),
+        (["embed", "m", "x", "--no-cache{false}"], "octavo embed: "),
+        (["quantize", "a", "b", "--weight-type", "int4"], '--weight-type: "int4" is not one of qint8, quint8'),
+        (["quantize", "a", "b", "--activations", "int4"], '"int4" is not one of per-tensor, per-token, per-token-16'),
+        (["build", "a", "-o", "b", "--alpha", "1.5"], '--alpha: "1.5" is not a number from 0 to 1'),
+        (["verify", "a", "--against", "b", "--min-cos", "nan"], '--min-cos: "nan" is not a number from -1 to 1'),
+        (["bench", "m", "--seconds", "0"], '--seconds: "0" is not a number from 0.001 to 3600'),
+        (["bench", "m", "--lengths", "8,0"], '--lengths: "0" is not a whole number'),
+    ):
+        done = octavo(*arguments, check=False)
+        assert done.returncode == 2 and message in done.stderr, (arguments, done.stderr)
+        assert done.stderr.count("\n") == 2 and max(map(len, done.stderr.splitlines())) < 160, done.stderr
+        assert done.stderr.startswith("octavo") and done.stderr.endswith("--help for more information.\n")
+
+
+def test_lists_by_commas(octavo, tiny, tmp_path):
+    """Commas reach the library, whose message names the op; and a list leaves the positionals alone."""
+    octavo("import", tiny / "bert", "-o", tmp_path)
+    model = tmp_path / "model.onnx"
+    done = octavo("quantize", model, tmp_path / "o.onnx", "--op-types", "MatMul,Gemm", check=False)
+    assert done.returncode == 3 and "Gemm" in done.stderr and "MatMul" in done.stderr, done.stderr
+    octavo("quantize", "--op-types", "MatMul", model, tmp_path / "o.onnx")
+    assert (tmp_path / "o.onnx").exists()
+
+
+def test_threads_have_one_rule(octavo, tmp_path):
+    """0 to 1024 in every command; 0 is all that there are."""
+    commands = {
+        "embed": ["m", "x"], "bench": ["m"], "verify": ["m", "--against", "x"], "evaluate": ["m", "--set", "x"],
+    }
+    for command, arguments in commands.items():
+        for threads in ("1025", "100000", "-1", "many", "1.5"):
+            done = octavo(command, *arguments, "--threads", threads, check=False)
+            message = f'octavo {command}: --threads: "{threads}" is not a whole number from 0 to 1024'
+            assert done.returncode == 2 and message in done.stderr, (command, done.stderr)
+        for threads in ("0", "1024"):  # taken: the next thing that is missing is the model
+            done = octavo(command, *arguments, "--threads", threads, check=False, cwd=tmp_path)
+            assert done.returncode == 3, (command, done.stderr)
+
+
+@pytest.mark.skipif("OCTAVO_SANITIZED" in os.environ, reason="a sanitizer needs more address space than the limit")
+def test_threads_that_the_system_refuses_are_reported(octavo, tiny, tmp_path):
+    """Room for a few stacks of 256 MB only."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_STACK, (256 << 20, 256 << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+    octavo("import", tiny / "bert", "-o", tmp_path)
+    for arguments in (["embed", tmp_path, "a text"], ["verify", tmp_path, "--against", tmp_path / "model.onnx"]):
+        done = octavo(*arguments, "--threads", "100", preexec_fn=limit)
+        said = re.search(r"asked for 100 threads, got (\d+): the system refused more", done.stderr)
+        assert said and 1 <= int(said[1]) < 100, done.stderr
+        assert "threads, got" not in octavo(*arguments, "--threads", "3").stderr
+
+
+def test_errors_point_at_what_is_wrong(octavo, tiny, tmp_path):
+    """A path that is not there, or of the wrong kind, is said before what lies beside it is looked for."""
+    octavo("import", tiny / "bert", "-o", tmp_path / "imp")
+    for arguments, message in (
+        (["verify", "nope", "--against", "imp/model.onnx"], "octavo: nope: there is no such file or folder"),
+        (["verify", "imp", "--against", "nope"], "octavo: nope: there is no such file or folder"),
+        (["verify", "imp", "--reference", "nope"], "octavo: nope: there is no such file or folder"),
+        (["verify", "imp", "--against", "imp"], "imp: is a folder; give the file in it"),
+        (["embed", "imp/model.onnx", "x"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
+        (["bench", "imp/model.onnx"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
+        (["embed", "nope", "x"], "octavo: nope: no such folder"),
+        (["inspect", "imp"], "imp: is a folder; give the file in it"),
+        (["quantize", "imp", "out.onnx"], "imp: is a folder; give the file in it"),
+    ):
+        done = octavo(*arguments, check=False, cwd=tmp_path)
+        assert done.returncode == 3 and message in done.stderr, (arguments, done.stderr)
+        assert done.stderr.count("\n") == 1, done.stderr
+    for arguments in (["embed", "imp", "x"], ["embed", "imp", "x", "--exact-onnx"], ["bench", "imp"]):
+        done = octavo(*arguments, check=False, cwd=tmp_path, env={**os.environ, "OCTAVO_CPU": "foo"})
+        assert done.returncode == 3 and 'OCTAVO_CPU is "foo"' in done.stderr and " ref" in done.stderr, done.stderr
+
+
+def test_help_shows_what_a_person_types(octavo):
+    text = octavo("embed", "--help").stdout
+    assert "  --no-cache  " in text
+    assert "OCTAVO_CACHE" in octavo("--help").stdout and "XDG_CACHE_HOME" in octavo("--help").stdout
 
 
 def test_help_is_a_manual(octavo):

@@ -3,7 +3,7 @@
 #include <mutex>
 
 #include "base/float_environment.h"
-#include "kernels/select.h"
+#include "kernels/no_kernels.h"
 #include "runtime/fused/forward.h"
 #include "runtime/fused/weights.h"
 
@@ -25,10 +25,7 @@ FusedEncoder::~FusedEncoder() = default;
 Result<FusedEncoder> FusedEncoder::create(EncoderSpec spec, const Lookup& lookup) {
   auto state = std::make_unique<State>();
   state->table = kernels::best();
-  if (state->table == nullptr)
-    return Error{Code::unsupported, std::string("OCTAVO_CPU asks for an instruction set that this "
-                                                "CPU does not have; known are ") +
-                                        kernels::known()};
+  if (state->table == nullptr) return Error{Code::unsupported, kernels::no_kernels()};
   state->weights.spec = std::move(spec);
   if (state->weights.spec.layers.empty())
     return Error{Code::unsupported, "an encoder without layers"};
