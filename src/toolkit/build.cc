@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/mapped_file.h"
 #include "formats/json.h"
 #include "octavo/quantize.h"
+#include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
 #include "toolkit/probe.h"
 #include "toolkit/report.h"
 #include "toolkit/sha256.h"
+#include "toolkit/snapshot.h"
+#include "toolkit/text_file.h"
 #include "toolkit/work_folder.h"
 
 namespace octavo {
@@ -59,6 +63,15 @@ QuantizeOptions recipe() {
   return options;
 }
 
+// Whether the report of an earlier build names that file.
+bool lists(const nlohmann::json& report, const std::string& name) {
+  if (!report.is_object() || !report.contains("files")) return false;
+  const nlohmann::json& files = report["files"];
+  return std::any_of(files.begin(), files.end(), [&](const nlohmann::json& file) {
+    return file.is_object() && json_string(file, "name", "") == name;
+  });
+}
+
 // One build: the steps share the folders, and each leaves its part of the report.
 class Build {
  public:
@@ -76,8 +89,10 @@ class Build {
   Result<BuildReport> run() {
     OCTAVO_TRY(const auto previous, read_last_report(output_));
     OCTAVO_CHECK(import());
+    OCTAVO_CHECK(find_left_over(previous));
+    OCTAVO_TRY(auto probe, probe_texts());
     OCTAVO_CHECK(make_models());
-    OCTAVO_CHECK(measure());
+    OCTAVO_CHECK(measure(probe));
     OCTAVO_CHECK(list_files());
     OCTAVO_CHECK(describe(previous));
     OCTAVO_CHECK(publish());
@@ -96,6 +111,16 @@ class Build {
     return Done{};
   }
 
+  // Files of another model would be believed by whoever opens the folder. Those of an earlier build
+  // go, anything else that lies there is not ours to remove.
+  Status find_left_over(const nlohmann::json& previous) {
+    const std::vector<std::string> left =
+        left_over(output_, snapshot_file_names(), build().import.files);
+    std::vector<std::string> foreign;
+    for (const std::string& name : left) (lists(previous, name) ? left_ : foreign).push_back(name);
+    return check_nothing_left(output_, foreign);
+  }
+
   Status make_models() {
     SmoothOptions smooth;
     smooth.alpha = options().alpha;
@@ -112,7 +137,8 @@ class Build {
     return Done{};
   }
 
-  Status measure() {
+  // Before the models are made: a reference that does not fit, or is not there, costs no time.
+  Result<TextProbe> probe_texts() {
     VerifyOptions verify;
     verify.texts = options().texts;
     if (options().reference.empty()) {
@@ -124,6 +150,10 @@ class Build {
     forget_folder(folder_, probe.notes);
     if (options().reference.empty())
       probe.reference.name = "the FP32 ONNX model of the same import, run by octavo";
+    return probe;
+  }
+
+  Status measure(const TextProbe& probe) {
     if (!options().reference.empty()) {
       OCTAVO_TRY(build().imported,
                  compare_with(probe, folder_ / kFp32, {}, "verify import", progress_));
@@ -170,6 +200,7 @@ class Build {
   }
 
   Status publish() {
+    OCTAVO_CHECK(remove_files(output_, left_));
     for (const auto& file : build().files) OCTAVO_CHECK(work_.publish(file.name));
     OCTAVO_CHECK(work_.publish("report.json"));
     OCTAVO_CHECK(work_.publish("README.md"));
@@ -191,6 +222,7 @@ class Build {
   WorkFolder work_;
   fs::path folder_;
   ReportInput input_;
+  std::vector<std::string> left_;  // files of an earlier build that this one does not make
 };
 
 }  // namespace
@@ -200,6 +232,13 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
   std::error_code ignored;
   if (!fs::exists(source, ignored))
     return Error{Code::not_found, source.string() + ": is not there"};
+  // What is read only after minutes of work is looked at before.
+  if (!options.reference.empty()) {
+    OCTAVO_TRY(const auto reference, MappedFile::open(options.reference));
+  }
+  if (!options.calibration.empty()) {
+    OCTAVO_TRY(const auto texts, read_text_file(options.calibration));
+  }
   OCTAVO_TRY(auto work, WorkFolder::create(output));
   return Build(source, output, options, progress, std::move(work)).run();
 }

@@ -10,6 +10,7 @@
 #include "graph/inline.h"
 #include "octavo/version.h"
 #include "toolkit/architectures/architectures.h"
+#include "toolkit/folder_files.h"
 #include "toolkit/snapshot.h"
 
 namespace octavo {
@@ -61,6 +62,9 @@ Result<ImportReport> import_model(const fs::path& source, const fs::path& output
   // Everything that can be wrong with the snapshot shows before the first file is written.
   OCTAVO_TRY(Written written, write_graph(snapshot, options.functions).within(source.string()));
 
+  std::vector<std::string> names;
+  for (const auto& [name, content] : snapshot.files) names.push_back(name);
+  OCTAVO_CHECK(check_nothing_left(output, left_over(output, snapshot_file_names(), names)));
   OCTAVO_CHECK(make_folder(output));
   for (const auto& [name, content] : snapshot.files) {
     OCTAVO_CHECK(make_folder((output / name).parent_path()));

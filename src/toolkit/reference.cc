@@ -108,7 +108,10 @@ std::string pooling_key(Pooling pooling) {
 }
 
 Result<Reference> read_reference(const std::filesystem::path& file, Pooling pooling) {
-  return read(file, pooling).within(file.string());
+  Result<Reference> read_in = read(file, pooling);
+  // Errors of the file itself name it already.
+  if (read_in || read_in.error().message.starts_with(file.string())) return read_in;
+  return std::move(read_in).within(file.string());
 }
 
 Status check_same_ids(std::span<const std::vector<int64_t>> ids, const Reference& reference,

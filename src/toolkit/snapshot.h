@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "formats/weights.h"
@@ -19,6 +20,9 @@ struct Snapshot {
   // Tokenizer and config files to carry along: relative path ("1_Pooling/config.json") -> content.
   std::map<std::string, std::string> files;
 };
+
+// Every name that `files` may have.
+std::vector<std::string> snapshot_file_names();
 
 // A folder with config.json and safetensors, or a *.gguf file. Errors name what is missing.
 Result<Snapshot> open_snapshot(const std::filesystem::path& source);

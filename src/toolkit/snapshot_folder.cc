@@ -81,6 +81,8 @@ Error no_weights(const fs::path& folder) {
 
 }  // namespace
 
+std::vector<std::string> snapshot_file_names() { return {kFiles.begin(), kFiles.end()}; }
+
 Result<Snapshot> open_snapshot_folder(const fs::path& folder) {
   Snapshot snapshot;
   const bool single = is_file(folder / "model.safetensors");

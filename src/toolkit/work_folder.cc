@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/mapped_file.h"
 
@@ -50,11 +51,14 @@ bool same_content(const fs::path& a, const fs::path& b) {
 struct WorkFolder::State {
   fs::path output;
   fs::path work;
+  std::vector<fs::path> made;  // folders that were not there, the innermost first
   int lock = -1;
 
   ~State() {
     std::error_code ignored;
     if (!work.empty()) fs::remove_all(work, ignored);
+    // A build that failed leaves no empty folders behind: rmdir takes only those.
+    for (const fs::path& folder : made) ::rmdir(folder.c_str());
     if (lock >= 0) ::close(lock);
   }
 };
@@ -70,6 +74,10 @@ Result<WorkFolder> WorkFolder::create(const fs::path& output) {
   auto state = std::make_unique<State>();
   state->output = output;
   std::error_code error;
+  for (fs::path folder = output.has_filename() ? output : output.parent_path();
+       !folder.empty() && !fs::exists(fs::symlink_status(folder, error));
+       folder = folder.parent_path())
+    state->made.push_back(folder);
   fs::create_directories(output, error);
   if (error) return io_error(output, "cannot be created", error.value());
   // The lock is the folder itself: it goes with the process, however that ends.
@@ -80,10 +88,12 @@ Result<WorkFolder> WorkFolder::create(const fs::path& output) {
       return Error{Code::invalid_input, output.string() +
                                             ": another build is at work in this folder; wait for "
                                             "it to end or choose another one"};
-    // File systems without locks (some network ones) get none.
+    // File systems without locks (some network ones) get none, and then nobody can tell a dead
+    // build's folder from a living one's.
     if (errno != ENOLCK && errno != EOPNOTSUPP) return io_error(output, "cannot be locked", errno);
+  } else {
+    sweep(output);
   }
-  sweep(output);
   const fs::path work = output / (std::string(kPrefix) + std::to_string(::getpid()));
   if (!fs::create_directory(work, error))
     return io_error(work, "cannot be created", error ? error.value() : EEXIST);

@@ -194,6 +194,46 @@ def test_what_is_not_ours_is_not_overwritten(build, tiny, tmp_path):
         assert content(folder) == {name: text.encode()}
 
 
+def test_another_models_settings_do_not_stay(built, build, octavo, tiny, tmp_path):
+    """A folder of another model, whose pooling would be taken for this one's."""
+    names = ["1_Pooling/config.json", "modules.json"]
+    bert = tmp_path / "bert"
+    shutil.copytree(tiny / "bert", bert)
+    (bert / "1_Pooling").mkdir(exist_ok=True)
+    (bert / names[0]).write_text('{"pooling_mode_cls_token": true}')
+    (bert / names[1]).write_text('[{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]')
+    build(bert, tmp_path / "out", "--min-cos", "0.5")
+    assert all((tmp_path / "out" / n).exists() for n in names)
+    plain = tmp_path / "plain"
+    shutil.copytree(tiny / "bert", plain)
+    shutil.rmtree(plain / "1_Pooling", ignore_errors=True)
+    (plain / "modules.json").unlink(missing_ok=True)
+    build(plain, tmp_path / "out", "--min-cos", "0.5")
+    assert not (tmp_path / "out/1_Pooling").exists() and not (tmp_path / "out/modules.json").exists()
+    assert {"removed " + n for n in names} <= set(report_of(tmp_path / "out")["history"][-1]["changes"])
+    # What no build made is not removed, and not believed either: build and import say so.
+    for command in ("build", "import"):
+        folder = tmp_path / command
+        folder.mkdir()
+        (folder / "modules.json").write_text("[]")
+        done = octavo(command, plain, "-o", folder, check=False)
+        assert done.returncode == 3 and "modules.json; remove them" in done.stderr
+        assert content(folder) == {"modules.json": b"[]"}
+    octavo("import", bert, "-o", tmp_path / "again")
+    octavo("import", bert, "-o", tmp_path / "again")
+
+
+def test_inputs_are_looked_at_first(build, tiny, tmp_path):
+    for flag in ("--reference", "--calibration", "--texts"):
+        done = build(tiny / "bert", tmp_path / "new/out", flag, "nope", check=False)
+        assert done.returncode == 3
+        assert done.stderr.count("nope") == 1 and "cannot be opened" in done.stderr, done.stderr
+        assert not (tmp_path / "new/out").exists()
+    build(tiny / "bert", tmp_path / "new/out", "--min-cos", "0.5")
+    build(tmp_path / "new/out", tmp_path / "new/second", check=False)
+    assert not (tmp_path / "new/second").exists()
+
+
 def test_nothing_is_left_of_a_failure(build, tiny, tmp_path):
     snapshot = tmp_path / "snapshot"
     shutil.copytree(tiny / "bert", snapshot)

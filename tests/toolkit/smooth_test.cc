@@ -108,6 +108,17 @@ TEST_F(Smooth, WithFunctionsIsInlinedFirst) {
   EXPECT_TRUE(smoothed->functions.empty());
 }
 
+TEST_F(Smooth, AnOutputThatCannotBeWrittenCostsNoCalibration) {
+  const fs::path out = folder_ / "nonexistent" / "s.onnx";
+  size_t steps = 0;
+  const auto report = smooth_model(golden("foreign") / "llama_dynamo_opset18.onnx", out,
+                                   options(golden("tiny") / "llama"), [&](auto&&...) { ++steps; });
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::not_found);
+  EXPECT_TRUE(report.error().message.starts_with(out.string() + ":")) << report.error().message;
+  EXPECT_EQ(steps, 0U);
+}
+
 TEST_F(Smooth, WritesNothingWhenTheOutputsDiffer) {
   const fs::path out = folder_ / "smoothed.onnx";
   SmoothOptions o = options(golden("tiny") / "llama");

@@ -2,11 +2,24 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <optional>
 #include <sstream>
+
+namespace {
+bool locks_fail = false;
+}
+
+// Stands before the C library's: some network file systems have no locks.
+extern "C" int flock(int fd, int operation) noexcept {
+  if (!locks_fail) return static_cast<int>(::syscall(SYS_flock, fd, operation));
+  errno = ENOLCK;
+  return -1;
+}
 
 namespace octavo {
 namespace {
@@ -90,6 +103,28 @@ TEST(WorkFolder, OneBuildAtATimeAndDeadOnesAreSweptUp) {
   EXPECT_TRUE(fs::exists(first->path())) << "the loser must not sweep the winner's folder";
   first.reset();
   EXPECT_TRUE(WorkFolder::create(output));
+  fs::remove_all(output);
+}
+
+TEST(WorkFolder, SweepsNothingWhereThereAreNoLocks) {
+  const fs::path output = fresh("nolock");
+  put(output / ".octavo-build.4000000" / "model.onnx.data", "of a build that may be alive");
+  locks_fail = true;
+  EXPECT_TRUE(WorkFolder::create(output));
+  locks_fail = false;
+  EXPECT_TRUE(fs::exists(output / ".octavo-build.4000000"));
+  fs::remove_all(output);
+}
+
+TEST(WorkFolder, LeavesNoFolderThatItMadeForNothing) {
+  const fs::path output = fresh("nothing");
+  EXPECT_TRUE(WorkFolder::create(output / "a" / "b"));
+  EXPECT_FALSE(fs::exists(output));
+  fs::create_directories(output);
+  EXPECT_TRUE(WorkFolder::create(output / "a" / ""));
+  EXPECT_TRUE(WorkFolder::create(output));
+  EXPECT_TRUE(fs::is_directory(output)) << "it was there before";
+  EXPECT_TRUE(fs::is_empty(output));
   fs::remove_all(output);
 }
 
