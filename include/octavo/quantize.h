@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,19 @@ enum class WeightType : uint8_t { qint8, quint8 };
 // with 16 bits as two exact 8-bit products, twice the work of the MatMul and no bytes more.
 enum class Activations : uint8_t { per_tensor, per_token, per_token_16 };
 
+// Chooses the nodes that get per_token_16: the cheapest that bring every judged text to target_cos,
+// or the best that max_extra_macs buys. Judged by the whole quantized model against the FP32 one,
+// on every second calibration text (those that a search for alpha kept from its statistics).
+struct ProtectSearch {
+  double target_cos = 1;      // smallest cosine of the pooled vectors; 1 takes all of the budget
+  double max_extra_macs = 1;  // share of the products of all quantized nodes that is added
+  std::filesystem::path tokenizer;    // folder; empty: the model's
+  std::filesystem::path calibration;  // as in SmoothOptions
+  size_t max_length = 512;            // tokens of a text
+  size_t evaluations = 64;            // inputs of nodes that are measured one by one; joined beyond
+  std::filesystem::path log;          // what was measured, to go on from after a stop; empty: none
+};
+
 struct QuantizeOptions {
   bool per_channel = false;
   bool reduce_range = false;  // 7-bit weights
@@ -31,10 +45,28 @@ struct QuantizeOptions {
   Activations activations = Activations::per_tensor;
   // Regexes like those of `exclude`: nodes that get per_token_16 where the others get per_token.
   std::vector<std::string> protect;
+  std::optional<ProtectSearch> search;  // more of them, with per_token
   bool external_data = false;
 };
 
+struct ProtectReport {
+  struct Site {
+    std::vector<std::string> nodes;  // that read the same input
+    double share = 0;                // of the products of all
+    double worth = 0;                // what the mean loss rises when only this one has 8 bits
+    bool wide = false;               // 16 bits
+  };
+  std::vector<Site> sites;
+  double extra_macs = 0;                           // share of the products added
+  double cos_min_before = 0, cos_mean_before = 0;  // with 8 bits everywhere
+  double cos_min = 0, cos_mean = 0;
+  double cos_min_all = 0;  // with 16 bits everywhere
+  bool reached = false;    // cos_min >= target_cos
+  uint64_t texts = 0;
+};
+
 struct QuantizeReport {
+  std::optional<ProtectReport> protection;
   struct Quantized {
     std::string node, weight;
     int64_t weight_bytes_before = 0, weight_bytes_after = 0;

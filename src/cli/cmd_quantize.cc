@@ -6,6 +6,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/protect_flags.h"
 #include "octavo/quantize.h"
 
 namespace octavo::cli {
@@ -56,6 +57,23 @@ Json to_json(const QuantizeReport& r) {
               {"quantized", Json::array()},
               {"kept", Json::array()},
               {"warnings", r.warnings}};
+  if (r.protection) {
+    Json sites = Json::array();
+    for (const auto& site : r.protection->sites)
+      sites.push_back({{"nodes", site.nodes},
+                       {"share", site.share},
+                       {"worth", site.worth},
+                       {"wide", site.wide}});
+    out["protection"] = {{"extra_macs", r.protection->extra_macs},
+                         {"cos_min_before", r.protection->cos_min_before},
+                         {"cos_mean_before", r.protection->cos_mean_before},
+                         {"cos_min", r.protection->cos_min},
+                         {"cos_mean", r.protection->cos_mean},
+                         {"cos_min_all", r.protection->cos_min_all},
+                         {"reached", r.protection->reached},
+                         {"texts", r.protection->texts},
+                         {"sites", std::move(sites)}};
+  }
   for (const auto& q : r.quantized)
     out["quantized"].push_back({{"node", q.node},
                                 {"weight", q.weight},
@@ -83,8 +101,29 @@ void print(const QuantizeReport& r) {
               human_bytes(r.bytes_after).c_str());
 }
 
+void print(const ProtectReport& r) {
+  std::printf("%llu texts, 8 bits everywhere: cos_min %s, cos_mean %s\n",
+              static_cast<unsigned long long>(r.texts), fixed(r.cos_min_before, 5).c_str(),
+              fixed(r.cos_mean_before, 5).c_str());
+  size_t wide = 0;
+  for (const auto& site : r.sites) {
+    if (!site.wide) continue;
+    ++wide;
+    std::string nodes;
+    for (const std::string& node : site.nodes) nodes += (nodes.empty() ? "" : ", ") + node;
+    std::printf("  16 bits, %s%% of the products: %s\n", fixed(site.share * 100, 1).c_str(),
+                nodes.c_str());
+  }
+  std::printf("16 bits at %zu of %zu inputs, %s%% more products: cos_min %s, cos_mean %s; %s\n",
+              wide, r.sites.size(), fixed(r.extra_macs * 100, 1).c_str(),
+              fixed(r.cos_min, 5).c_str(), fixed(r.cos_mean, 5).c_str(),
+              r.reached ? "the target is reached"
+                        : ("16 bits everywhere give " + fixed(r.cos_min_all, 5)).c_str());
+}
+
 struct Arguments {
-  std::string input, output;
+  std::string input, output, tokenizer, calibration;
+  ProtectFlags protect;
   QuantizeOptions options;
   bool json = false;
 };
@@ -129,6 +168,17 @@ void add_quantize(CLI::App& app, Context& context) {
                    "per-token-16 where the others get per-token. Repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_protect_flags(*command, args->protect);
+  command
+      ->add_option("--tokenizer", args->tokenizer,
+                   "for the search: folder with tokenizer.json and the config files (default: the "
+                   "model's)")
+      ->type_name("DIR");
+  command
+      ->add_option("--calibration", args->calibration,
+                   "for the search: texts, one a line or JSON Lines with \"text\"; every second "
+                   "one judges (default: the built-in ones)")
+      ->type_name("FILE");
   command->add_flag("--reduce-range", o.reduce_range,
                     "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
   command->add_flag("--clip", o.clip,
@@ -138,6 +188,11 @@ void add_quantize(CLI::App& app, Context& context) {
                     "weights in OUT.data beside OUT (always so above 2 GB)");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
+    args->options.search = args->protect.search();
+    if (args->options.search) {
+      args->options.search->tokenizer = args->tokenizer;
+      args->options.search->calibration = args->calibration;
+    }
     const auto report =
         quantize_model(args->input, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
@@ -147,6 +202,7 @@ void add_quantize(CLI::App& app, Context& context) {
       std::puts(to_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     } else {
       print(*report);
+      if (report->protection) print(*report->protection);
     }
   });
 }

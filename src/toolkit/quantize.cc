@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <regex>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/result.h"
 #include "formats/onnx.h"
 #include "passes/quantize_dynamic.h"
+#include "toolkit/quantize_protect.h"
 
 namespace octavo {
 
@@ -90,7 +94,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                  "reduce-range"};
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
-  if (!protections.empty() && options.activations != Activations::per_token)
+  if ((!protections.empty() || options.search) && options.activations != Activations::per_token)
     return Error{Code::invalid_input,
                  "protect gives 16-bit activations to some nodes where the others have one scale a "
                  "token: it goes with --activations per-token"};
@@ -109,6 +113,19 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   how.activations = options.activations;
   how.protect = [&](const Node& node) { return first_match(protections, node) != nullptr; };
+  std::optional<ProtectReport> protection;
+  std::set<std::string> chosen;
+  if (options.search) {
+    OCTAVO_TRY(
+        protection,
+        search_protection(file.model, input, how, *options.search, progress).within(input.string()));
+    for (const ProtectReport::Site& site : protection->sites)
+      if (site.wide) chosen.insert(site.nodes.begin(), site.nodes.end());
+    how.protect = [&](const Node& node) {
+      return chosen.contains(node.name.empty() ? node.outputs[0] : node.name) ||
+             first_match(protections, node) != nullptr;
+    };
+  }
   OCTAVO_TRY(QuantizedModel done,
              quantize_dynamic(std::move(file.model), how).within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
@@ -124,6 +141,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                           [&](std::string_view, uint64_t bytes, uint64_t total) {
                             if (progress) progress("quantize", bytes, total);
                           }));
+  done.report.protection = std::move(protection);
   return std::move(done.report);
 }
 

@@ -8,11 +8,12 @@
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
+#include "passes/quantize_dynamic.h"
 #include "passes/smoothquant.h"
 #include "tensor/compare.h"
-#include "toolkit/alpha_judge.h"
 #include "toolkit/alpha_search.h"
 #include "toolkit/calibrate.h"
+#include "toolkit/judgement.h"
 #include "toolkit/output_difference.h"
 #include "toolkit/text_file.h"
 
@@ -87,11 +88,32 @@ class Smoothing {
     texts_ = std::move(seen);
   }
 
+  Result<Model> quantized(std::span<const double> alphas) const {
+    Model model = model_;
+    OCTAVO_CHECK(smoothquant(model, groups_, stats_, alphas));
+    QuantizeDynamicOptions how;
+    how.form.per_channel = true;
+    how.pool = pool_;
+    OCTAVO_TRY(QuantizedModel done, quantize_dynamic(std::move(model), how));
+    return std::move(done.model);
+  }
+
   Result<std::vector<double>> search() {
     const AlphaSearch& wanted = *options_.search;
-    const JudgedModel judged{model_,    groups_,  stats_,
-                             held_out_, pooling_, wanted.activations != Activations::per_tensor};
-    OCTAVO_TRY(auto judgement, AlphaJudgement::create(judged, wanted.log, pool_));
+    Judgement::Subject subject{.fp32 = model_,
+                               .texts = held_out_,
+                               .pooling = pooling_,
+                               .per_token = wanted.activations != Activations::per_tensor,
+                               .make = {},
+                               .inputs = {}};
+    subject.make = [&](std::span<const double> alphas) { return quantized(alphas); };
+    for (const SmoothGroup& group : groups_.groups) {
+      const std::vector<float>& maxima = stats_.channel_absmax[group.input];
+      subject.inputs += group.input;
+      subject.inputs.append(reinterpret_cast<const char*>(maxima.data()),
+                            maxima.size() * sizeof(float));
+    }
+    OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), wanted.log, pool_));
     std::vector<std::string> roles;
     for (const SmoothGroup& group : groups_.groups)
       roles.push_back(role_of(model_.graph.nodes[group.weights.front().node].name));

@@ -1,0 +1,128 @@
+#include "toolkit/judgement.h"
+
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "embed/encoder.h"
+#include "formats/json.h"
+#include "toolkit/score.h"
+#include "toolkit/sha256.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kFormat = "octavo-search-1";
+
+std::optional<std::vector<double>> numbers(const json& line, const char* name) {
+  const json list = line.value(name, json());
+  if (!list.is_array()) return {};
+  std::vector<double> out;
+  for (const json& number : list) {
+    if (!number.is_number()) return {};
+    out.push_back(number.get<double>());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Judgement> Judgement::create(Subject subject, const fs::path& log,
+                                    std::shared_ptr<ThreadPool> pool) {
+  Judgement judgement(std::move(subject), std::move(pool));
+  EncoderOptions options;
+  options.pool = judgement.pool_;
+  options.exact_onnx = false;
+  const Subject& of = judgement.subject_;
+  OCTAVO_TRY(const Encoder encoder, Encoder::create(of.fp32, of.pooling, options));
+  OCTAVO_TRY(judgement.reference_, encoder.encode(of.texts));
+  judgement.width_ = encoder.width();
+  if (!log.empty()) OCTAVO_CHECK(judgement.open_log(log));
+  return judgement;
+}
+
+Result<std::string> Judgement::key() const {
+  std::string bytes = subject_.per_token ? "per-token" : "per-tensor";
+  bytes.append(reinterpret_cast<const char*>(reference_.data()), reference_.size() * sizeof(float));
+  return sha256_of(bytes + subject_.inputs);
+}
+
+Status Judgement::open_log(const fs::path& log) {
+  log_ = log;
+  OCTAVO_TRY(const std::string mine, key());
+  std::ifstream in(log, std::ios::binary);
+  bool same = false;
+  bool whole = true;
+  size_t sound = 0;
+  std::string line;
+  for (bool first = true; std::getline(in, line); first = false) {
+    // A line without its end, or one that is no JSON, is where the last run was stopped.
+    const auto entry = parse_json(line, log.string());
+    if (in.eof() || !entry || !entry->is_object()) {
+      whole = false;
+      break;
+    }
+    if (first) {
+      same =
+          json_string(*entry, "format", "") == kFormat && json_string(*entry, "inputs", "") == mine;
+      if (!same) break;
+    } else {
+      const auto choice = numbers(*entry, "choice");
+      const auto losses = numbers(*entry, "losses");
+      if (!choice || !losses || losses->size() != subject_.texts.size()) {
+        whole = false;
+        break;
+      }
+      known_[*choice] = *losses;
+    }
+    sound += line.size() + 1;
+  }
+  in.close();
+  std::error_code error;
+  if (same && !whole) fs::resize_file(log, sound, error);
+  if (!same) {
+    std::ofstream out(log, std::ios::binary | std::ios::trunc);
+    out << json{{"format", kFormat}, {"inputs", mine}}.dump() << "\n";
+    if (!out.flush()) return Error{Code::io, log.string() + ": cannot be written"};
+  }
+  if (error) return Error{Code::io, log.string() + ": " + error.message()};
+  return Done{};
+}
+
+Status Judgement::remember(std::span<const double> choice, std::span<const double> losses) {
+  if (log_.empty()) return Done{};
+  const json line = {{"choice", std::vector<double>(choice.begin(), choice.end())},
+                     {"losses", std::vector<double>(losses.begin(), losses.end())}};
+  std::ofstream out(log_, std::ios::binary | std::ios::app);
+  out << line.dump() << "\n";
+  if (!out.flush()) return Error{Code::io, log_.string() + ": cannot be written"};
+  return Done{};
+}
+
+Result<std::vector<double>> Judgement::losses(std::span<const double> choice) {
+  const std::vector<double> wanted(choice.begin(), choice.end());
+  if (const auto known = known_.find(wanted); known != known_.end()) return known->second;
+  OCTAVO_TRY(Model model, subject_.make(choice));
+  EncoderOptions options;
+  options.pool = pool_;
+  options.exact_onnx = !subject_.per_token;
+  OCTAVO_TRY(const Encoder encoder, Encoder::create(std::move(model), subject_.pooling, options));
+  // A graph that cannot be raised would run with the scales that were not asked for.
+  if (subject_.per_token && encoder.fused() == nullptr)
+    return Error{Code::unsupported,
+                 "a search for per-token activations runs in the engine, which cannot take this "
+                 "graph: " +
+                     encoder.why_plain()};
+  OCTAVO_TRY(const std::vector<float> rows, encoder.encode(subject_.texts));
+  std::vector<double> losses = score(rows, reference_, width_).cosines;
+  for (double& value : losses) value = 1 - value;
+  OCTAVO_CHECK(remember(wanted, losses));
+  known_[wanted] = losses;
+  return losses;
+}
+
+}  // namespace octavo

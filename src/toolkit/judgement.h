@@ -1,0 +1,61 @@
+#pragma once
+// What a choice is worth (alphas of the sites, which of them get 16 bits): the model made with it
+// and run as it will really run, its pooled vectors against those of the FP32 model. Choices that
+// were judged before, by a run that was stopped, are read from a log.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "embed/model_dir.h"
+#include "graph/graph.h"
+
+namespace octavo {
+
+class Judgement {
+ public:
+  struct Subject {
+    const Model& fp32;
+    const std::vector<std::vector<int64_t>>& texts;  // token ids
+    Pooling pooling = Pooling::mean;
+    bool per_token = false;  // activation scales of a token's own, else of a whole text
+    // The quantized model of a choice.
+    std::function<Result<Model>(std::span<const double> choice)> make;
+    // With the reference vectors, which stand for the weights, all that a choice's worth depends
+    // on: an answer of the log is believed when this is the same.
+    std::string inputs;
+  };
+
+  // Runs the FP32 model over the texts. log: JSON Lines, made when it is not there; a log of other
+  // inputs is begun anew; empty: none. Subject's references outlive this. Errors: those of running
+  // the model, io.
+  static Result<Judgement> create(Subject subject, const std::filesystem::path& log,
+                                  std::shared_ptr<ThreadPool> pool);
+
+  // 1 - cosine of every text. Errors: those of making and running the model; unsupported when
+  // per_token is asked of a graph that the engine cannot run.
+  Result<std::vector<double>> losses(std::span<const double> choice);
+
+ private:
+  Judgement(Subject subject, std::shared_ptr<ThreadPool> pool)
+      : subject_(std::move(subject)), pool_(std::move(pool)) {}
+  Status open_log(const std::filesystem::path& log);
+  Status remember(std::span<const double> choice, std::span<const double> losses);
+  Result<std::string> key() const;
+
+  Subject subject_;
+  std::shared_ptr<ThreadPool> pool_;
+  std::vector<float> reference_;
+  size_t width_ = 0;
+  std::filesystem::path log_;
+  std::map<std::vector<double>, std::vector<double>> known_;
+};
+
+}  // namespace octavo

@@ -1,0 +1,138 @@
+#include "toolkit/quantize_protect.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "embed/model_dir.h"
+#include "text/tokenizer.h"
+#include "toolkit/calibrate.h"
+#include "toolkit/judgement.h"
+#include "toolkit/protection.h"
+#include "toolkit/text_file.h"
+
+namespace octavo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// As QuantizeReport names nodes.
+const std::string& label_of(const Node& node) {
+  return node.name.empty() ? node.outputs[0] : node.name;
+}
+
+// Nodes that read the same input are quantized together, so they are protected together.
+struct Sites {
+  std::vector<ProtectionSite> sites;
+  std::vector<std::vector<std::string>> nodes;
+};
+
+Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
+  std::map<std::string, std::string> input_of;
+  const auto fixed = how.protect;
+  how.protect = [&](const Node& node) {
+    if (!fixed || !fixed(node)) input_of[label_of(node)] = node.inputs[0];
+    return false;
+  };
+  OCTAVO_TRY(const QuantizedModel dry, quantize_dynamic(model, how));
+  Sites out;
+  std::map<std::string, size_t> at;
+  for (const QuantizeReport::Quantized& q : dry.report.quantized) {
+    const auto input = input_of.find(q.node);
+    if (input == input_of.end()) continue;
+    const auto [site, added] = at.emplace(input->second, out.sites.size());
+    if (added) {
+      out.sites.push_back({q.node, 0});
+      out.nodes.emplace_back();
+    }
+    out.sites[site->second].products += static_cast<double>(q.weight_bytes_before) / sizeof(float);
+    out.nodes[site->second].push_back(q.node);
+  }
+  if (out.sites.empty())
+    return Error{Code::invalid_input, "there is no quantized MatMul left to protect"};
+  return out;
+}
+
+Result<std::vector<std::vector<int64_t>>> judged_texts(const fs::path& folder,
+                                                       const ModelDir& settings,
+                                                       const ProtectSearch& search) {
+  std::vector<std::string> own;
+  if (!search.calibration.empty()) {
+    OCTAVO_TRY(own, read_text_file(search.calibration));
+  }
+  const std::span<const std::string> texts =
+      own.empty() ? default_calibration_texts() : std::span<const std::string>(own);
+  OCTAVO_TRY(const Tokenizer tokenizer,
+             Tokenizer::open(settings.tokenizer_file).within(folder.string()));
+  size_t length = search.max_length;
+  if (settings.positions != 0) length = std::min(length, settings.positions);
+  OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
+  std::vector<std::vector<int64_t>> held_out;
+  for (size_t i = 1; i < all.size(); i += 2) held_out.push_back(std::move(all[i]));
+  if (held_out.empty())
+    return Error{Code::invalid_input,
+                 "a search judges by every second text, and there is only one; give more "
+                 "calibration texts"};
+  return held_out;
+}
+
+}  // namespace
+
+Result<ProtectReport> search_protection(const Model& model, const fs::path& file,
+                                        const QuantizeDynamicOptions& how,
+                                        const ProtectSearch& search, const Progress& progress) {
+  OCTAVO_TRY(const Sites found, find_sites(model, how));
+  fs::path folder = search.tokenizer;
+  if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
+  OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
+  OCTAVO_TRY(const auto texts, judged_texts(folder, settings, search));
+
+  const auto pool = std::make_shared<ThreadPool>();
+  Judgement::Subject subject{.fp32 = model,
+                             .texts = texts,
+                             .pooling = settings.pooling,
+                             .per_token = true,
+                             .make = {},
+                             .inputs = "protect"};
+  for (const auto& nodes : found.nodes)
+    for (const std::string& node : nodes) subject.inputs += "\n" + node;
+  subject.inputs += how.form.clip ? "\nclip" : "";
+  subject.make = [&](std::span<const double> wide) -> Result<Model> {
+    std::set<std::string> chosen;
+    for (size_t i = 0; i < wide.size(); ++i)
+      if (wide[i] != 0) chosen.insert(found.nodes[i].begin(), found.nodes[i].end());
+    QuantizeDynamicOptions options = how;
+    options.pool = pool;
+    options.protect = [&](const Node& node) {
+      return chosen.contains(label_of(node)) || (how.protect && how.protect(node));
+    };
+    OCTAVO_TRY(QuantizedModel done, quantize_dynamic(model, options));
+    return std::move(done.model);
+  };
+  OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), search.log, pool));
+  const ProtectionJudge judge = [&](std::span<const double> wide) {
+    return judgement.losses(wide);
+  };
+  const ProtectionGoal goal{search.target_cos, search.max_extra_macs, search.evaluations};
+  OCTAVO_TRY(const ProtectionChoice choice, choose_protection(found.sites, judge, goal, progress));
+
+  ProtectReport report;
+  double products = 0;
+  for (const ProtectionSite& site : found.sites) products += site.products;
+  for (size_t i = 0; i < found.sites.size(); ++i)
+    report.sites.push_back({found.nodes[i], found.sites[i].products / products, choice.worth[i],
+                            static_cast<bool>(choice.wide[i])});
+  report.extra_macs = choice.extra;
+  report.cos_min_before = choice.cos_min_before;
+  report.cos_mean_before = choice.cos_mean_before;
+  report.cos_min = choice.cos_min;
+  report.cos_mean = choice.cos_mean;
+  report.cos_min_all = choice.cos_min_all;
+  report.reached = choice.reached;
+  report.texts = texts.size();
+  return report;
+}
+
+}  // namespace octavo
