@@ -10,14 +10,21 @@
 
 #include "octavo/import.h"
 #include "octavo/progress.h"
+#include "octavo/quantize.h"
 #include "octavo/result.h"
 #include "octavo/smooth.h"
 #include "octavo/verify.h"
 
 namespace octavo {
 
+// compat: the file that quantize_dynamic writes, one activation scale a tensor, a float32 table.
+// accurate: a scale a token, and an int8 table; a smaller file that is closer to FP32, in standard
+// ops.
+enum class Profile : uint8_t { compat, accurate };
+
 struct BuildOptions {
-  double alpha = 0.8;
+  Profile profile = Profile::compat;
+  std::optional<double> alpha;        // empty: what suits the profile's activations
   std::filesystem::path calibration;  // as in SmoothOptions
   std::filesystem::path
       reference;  // of tools/dump_reference.py; empty: against the imported FP32 model
@@ -28,6 +35,15 @@ struct BuildOptions {
   std::string command_line;  // for the card, without folders; empty: made from source and alpha
   std::string date;          // of a new entry in the change history; empty: today, UTC
 };
+
+// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token: each collapses
+// or loses with the other's (docs/quantization.md).
+struct BuildRecipe {
+  double alpha = 0.8;
+  Activations activations = Activations::per_tensor;
+  TableType table = TableType::float32;
+};
+BuildRecipe recipe_of(const BuildOptions& options);
 
 struct BuildReport {
   struct File {

@@ -33,6 +33,9 @@ struct ProtectSearch {
   std::filesystem::path log;          // what was measured, to go on from after a stop; empty: none
 };
 
+// How the rows of the embedding table (a Gather by input_ids) are stored: int8 with a scale a row.
+enum class TableType : uint8_t { float32, int8, bfloat16, float16 };
+
 struct QuantizeOptions {
   bool per_channel = false;
   bool reduce_range = false;  // 7-bit weights
@@ -46,6 +49,8 @@ struct QuantizeOptions {
   // Regexes like those of `exclude`: nodes that get per_token_16 where the others get per_token.
   std::vector<std::string> protect;
   std::optional<ProtectSearch> search;  // more of them, with per_token
+
+  TableType table = TableType::float32;
   bool external_data = false;
 };
 
@@ -77,6 +82,13 @@ struct QuantizeReport {
   };
   std::vector<Quantized> quantized;
   std::vector<Kept> kept;  // nodes of op_types that stayed as they were, and why
+  struct Table {
+    std::string name;  // empty: options.table was float32
+    TableType type = TableType::float32;
+    uint64_t bytes_before = 0, bytes_after = 0;  // of all that stands for it now
+    std::vector<std::string> also_read_by;       // nodes for which the float32 table stays as well
+  };
+  Table table;
   std::vector<std::string> warnings;
   uint64_t bytes_before = 0, bytes_after = 0;  // of all initializers
 };

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -40,14 +41,21 @@ date is today's, or that of SOURCE_DATE_EPOCH.
 Examples:
   octavo build all-MiniLM-L6-v2 -o minilm-int8
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
+  octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
 there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
 stderr).)";
 
+const std::map<std::string, Profile> kProfiles = {{"compat", Profile::compat},
+                                                  {"accurate", Profile::accurate}};
+constexpr const char* kAlpha = "0.8";
+constexpr const char* kAccurateAlpha = "0.5";
+
 struct Flags {
   std::string source, output, texts, probe;
+  std::string profile = "compat";
   BuildOptions options;
   bool no_vanilla = false;
   bool json = false;
@@ -136,11 +144,19 @@ void add_build(CLI::App& app, Context& context) {
       ->type_name("DIR")
       ->required();
   command
-      ->add_option("--alpha", flags->options.alpha,
-                   "how much of the outliers moves into the weights, 0 to 1")
-      ->type_name("A")
-      ->check(number(0, 1))
+      ->add_option("--profile", flags->profile,
+                   "compat: the file that quantize_dynamic writes; accurate: a scale for every "
+                   "token and an int8 table, in standard ops")
+      ->type_name("NAME")
+      ->check(one_of(kProfiles))
       ->capture_default_str();
+  auto* alpha = command
+                    ->add_option("--alpha", flags->options.alpha,
+                                 "how much of the outliers moves into the weights, 0 to 1; 0.5 "
+                                 "unless given with --profile accurate")
+                    ->type_name("A")
+                    ->check(number(0, 1))
+                    ->default_str(kAlpha);
   command
       ->add_option("--reference", flags->options.reference,
                    "measure against this file of tools/dump_reference.py (default: against the "
@@ -172,7 +188,10 @@ void add_build(CLI::App& app, Context& context) {
   command->add_option("--why", flags->options.why, "reason of a rebuild, for the change history")
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "print report.json instead of the tables");
-  command->callback([flags, command, &context] {
+  command->callback([flags, command, alpha, &context] {
+    flags->options.profile = kProfiles.at(flags->profile);
+    // A default is left out of the command that the card shows.
+    if (flags->options.profile == Profile::accurate) alpha->default_str(kAccurateAlpha);
     flags->options.command_line =
         canonical_command(*command, {"--output", "--json", "--why", "--search-log"});
     run(*flags, context);

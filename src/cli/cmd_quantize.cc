@@ -31,7 +31,7 @@ same file; a file that holds weights of IN is not replaced otherwise.
 Examples:
   octavo quantize model.onnx model.int8.onnx --per-channel --op-types MatMul \
                   --weight-type qint8 --external-data
-  octavo quantize model.onnx model.int8.onnx --per-channel \
+  octavo quantize model.onnx model.int8.onnx --per-channel --table int8 \
                   --activations per-token --protect 'layers\.[01]/'
   octavo quantize model.onnx model.int8.onnx --exclude 'layers\.0/' --json
 
@@ -45,9 +45,15 @@ const std::map<std::string, Activations> kActivations = {
     {"per-token", Activations::per_token},
     {"per-token-16", Activations::per_token_16}};
 
-std::string name_of(Activations activations) {
-  for (const auto& [name, value] : kActivations)
-    if (value == activations) return name;
+const std::map<std::string, TableType> kTables = {{"float32", TableType::float32},
+                                                  {"int8", TableType::int8},
+                                                  {"bfloat16", TableType::bfloat16},
+                                                  {"float16", TableType::float16}};
+
+template <class T>
+std::string name_in(const std::map<std::string, T>& names, T wanted) {
+  for (const auto& [name, value] : names)
+    if (value == wanted) return name;
   return {};
 }
 
@@ -79,7 +85,13 @@ Json to_json(const QuantizeReport& r) {
                                 {"weight", q.weight},
                                 {"bytes_before", q.weight_bytes_before},
                                 {"bytes_after", q.weight_bytes_after},
-                                {"activations", name_of(q.activations)}});
+                                {"activations", name_in(kActivations, q.activations)}});
+  if (!r.table.name.empty())
+    out["table"] = {{"weight", r.table.name},
+                    {"type", name_in(kTables, r.table.type)},
+                    {"bytes_before", r.table.bytes_before},
+                    {"bytes_after", r.table.bytes_after},
+                    {"also_read_by", r.table.also_read_by}};
   for (const auto& k : r.kept) out["kept"].push_back({{"node", k.node}, {"reason", k.reason}});
   return out;
 }
@@ -87,7 +99,7 @@ Json to_json(const QuantizeReport& r) {
 void print(const QuantizeReport& r) {
   Table done({"quantized", "weight", "activations", "before", "after"});
   for (const auto& q : r.quantized)
-    done.add({q.node, q.weight, name_of(q.activations),
+    done.add({q.node, q.weight, name_in(kActivations, q.activations),
               human_bytes(static_cast<uint64_t>(q.weight_bytes_before)),
               human_bytes(static_cast<uint64_t>(q.weight_bytes_after))});
   std::fputs(done.str().c_str(), stdout);
@@ -96,6 +108,10 @@ void print(const QuantizeReport& r) {
     for (const auto& k : r.kept) kept.add({k.node, k.reason});
     std::printf("\n%s", kept.str().c_str());
   }
+  if (!r.table.name.empty())
+    std::printf("\nembedding table %s: %s -> %s, %s\n", r.table.name.c_str(),
+                human_bytes(r.table.bytes_before).c_str(), human_bytes(r.table.bytes_after).c_str(),
+                name_in(kTables, r.table.type).c_str());
   std::printf("\n%zu nodes quantized, %zu kept; weights %s -> %s\n", r.quantized.size(),
               r.kept.size(), human_bytes(r.bytes_before).c_str(),
               human_bytes(r.bytes_after).c_str());
@@ -179,6 +195,13 @@ void add_quantize(CLI::App& app, Context& context) {
                    "for the search: texts, one a line or JSON Lines with \"text\"; every second "
                    "one judges (default: the built-in ones)")
       ->type_name("FILE");
+
+  command
+      ->add_option("--table", o.table,
+                   "how the embedding table is stored: float32, int8 (a scale a row), bfloat16 or "
+                   "float16")
+      ->transform(choice(kTables))
+      ->default_str("float32");
   command->add_flag("--reduce-range", o.reduce_range,
                     "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
   command->add_flag("--clip", o.clip,

@@ -134,7 +134,7 @@ class Reader {
     r.read("gated", out.gated);
     r.read("bias", out.has_bias);
     r.read("factor", out.has_factor);
-    r.read_enum("scales", out.scales, RowScales::row);
+    r.read_enum("scales", out.scales, RowScales::row16);
   }
   const json* get(const char* key) {
     if (!status_) return nullptr;
@@ -185,10 +185,15 @@ void read_layer(const json& from, LayerSpec& s, Status& status) {
 nlohmann::json spec_to_json(const EncoderSpec& s) {
   json layers = json::array();
   for (const LayerSpec& l : s.layers) layers.push_back(write(l));
-  return {{"vocabulary", s.vocabulary},         {"hidden", s.hidden},
-          {"positions", s.positions},           {"token_type_row", s.token_type_row},
-          {"position_table", s.position_table}, {"embedding_norm", write(s.embedding_norm)},
-          {"layers", std::move(layers)},        {"final_norm", write(s.final_norm)}};
+  return {{"vocabulary", s.vocabulary},
+          {"hidden", s.hidden},
+          {"positions", s.positions},
+          {"table_scales", s.table_scales},
+          {"token_type_row", s.token_type_row},
+          {"position_table", s.position_table},
+          {"embedding_norm", write(s.embedding_norm)},
+          {"layers", std::move(layers)},
+          {"final_norm", write(s.final_norm)}};
 }
 
 Result<EncoderSpec> spec_from_json(const json& from) {
@@ -198,6 +203,7 @@ Result<EncoderSpec> spec_from_json(const json& from) {
   r.read("vocabulary", s.vocabulary);
   r.read("hidden", s.hidden);
   r.read("positions", s.positions);
+  r.read("table_scales", s.table_scales);
   r.read("token_type_row", s.token_type_row);
   r.read("position_table", s.position_table);
   r.read("embedding_norm", s.embedding_norm);

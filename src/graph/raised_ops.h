@@ -8,9 +8,9 @@
 //
 // graph inputs     input_ids [tokens] int64, and the position values (float32 [length, width], one
 //                  row a position, the same for every text; see Raised::positions)
-// Embed            (input_ids, table, [token_type_row], [positions])
-//                  y = table[id] + token_type_row + positions[place in the text]
-//                  table [V, W] float32, float16 or bfloat16
+// Embed            (input_ids, table, [token_type_row], [positions], [scale])
+//                  y = table[id] * scale[id] + token_type_row + positions[place in the text]
+//                  table [V, W] float32, float16 or bfloat16; int8 with scale [V, 1] float32
 //                  token_type_row [1, W]; positions: the name of a position value
 // RMSNorm          (x, gain) {epsilon}
 //                  y = x / sqrt(mean(x^2) + epsilon) * gain
@@ -21,7 +21,8 @@
 //   kind "int8"    the same with weight' = (weight - zero_point) * scale, weight [K, N] int8 or
 //                  uint8, scale a scalar or [N], zero_point the same or missing (0); x * factor is
 //                  quantized to uint8 before the product, in the original with one scale and
-//                  zero point for all tokens (scales "tensor") or for each ("row")
+//                  zero point for all tokens (scales "tensor") or for each ("row");
+//                  "row16": to 16 bits, for each
 //   kind "nbits"   weight, scale, zero_point as MatMulNBits of com.microsoft has them: inputs B,
 //                  scales and zero_points, attributes bits, block_size, K and N
 // FusedAttention   (q, k, v, [cos], [sin], [q_gain], [k_gain])
@@ -59,6 +60,7 @@ inline constexpr std::string_view kNBits = "nbits";
 
 inline constexpr std::string_view kPerTensor = "tensor";
 inline constexpr std::string_view kPerRow = "row";
+inline constexpr std::string_view kPerRow16 = "row16";
 
 // The one graph input that is fed with ids.
 inline constexpr std::string_view kInputIds = "input_ids";

@@ -3,7 +3,8 @@
 //   Gather(words, input_ids) + Gather(types, token_type_ids) + Gather(places, positions)
 //
 // in any order, the last two optional. The table may be INT8 with a DequantizeLinear before or
-// after the Gather. Texts have no second segment: of the types only row 0 is kept.
+// after the Gather, or with a scale a row: Cast(Gather(words, ids)) * Gather(scales, ids). Texts
+// have no second segment: of the types only row 0 is kept.
 
 #include <algorithm>
 
@@ -19,6 +20,7 @@ constexpr size_t kMaxTerms = 8;
 struct Table {
   Initializer values;
   std::optional<Initializer> scale, zero_point;
+  bool by_row = false;  // scale [V, 1]
 };
 
 // Up through what leaves indices as they are.
@@ -42,10 +44,34 @@ bool is_table(const std::optional<Initializer>& constant, bool quantized) {
                    : t == DType::f32 || t == DType::f16 || t == DType::bf16;
 }
 
+// Cast(Gather(values, indices)) * Gather(scales, indices)
+std::optional<Table> match_scaled_rows(const View& view, const std::string& value,
+                                       std::string& indices) {
+  const Node* mul = view.standard(value, "Mul", 2);
+  if (mul == nullptr) return std::nullopt;
+  for (const auto& [a, b] : both_orders(*mul)) {
+    const Node* rows = view.standard(view.rows(a), "Gather", 2);  // behind the Cast
+    const Node* scales = view.standard(view.rows(b), "Gather", 2);
+    if (rows == nullptr || scales == nullptr || rows->int_or("axis", 0) != 0 ||
+        scales->int_or("axis", 0) != 0 ||
+        indices_of(view, rows->inputs[1]) != indices_of(view, scales->inputs[1]))
+      continue;
+    const auto values = view.constant(rows->inputs[0]);
+    const auto scale = view.constant(scales->inputs[0]);
+    if (!is_table(values, true) || values->dtype() != DType::i8 || !scale ||
+        scale->dtype() != DType::f32 || scale->shape() != Shape{values->shape()[0], 1})
+      continue;
+    indices = rows->inputs[1];
+    return Table{*values, scale, {}, true};
+  }
+  return std::nullopt;
+}
+
 // The table that a Gather (with a DequantizeLinear) reads, and its indices.
 std::optional<Table> match_gather(const View& view, const std::string& value,
                                   std::string& indices) {
   const std::string at = view.rows(value);
+  if (auto scaled = match_scaled_rows(view, at, indices)) return scaled;
   const Node* after = view.standard(at, "DequantizeLinear", 2);
   const Node* gather = view.standard(after == nullptr ? at : after->inputs[0], "Gather", 2);
   if (gather == nullptr || gather->int_or("axis", 0) != 0) return std::nullopt;
@@ -76,7 +102,7 @@ bool all_zero(const Tensor& tensor) {
   return true;
 }
 
-// As floats where it was quantized: a row is read once a token, and kernels gather floats.
+// As floats, whatever they were.
 Initializer floats(const Table& table) {
   if (!table.scale) return table.values;
   return dequantized(table.values.name() + "/float",
@@ -145,12 +171,14 @@ Match raise_embed(Context& c, const std::string& value) {
   };
   if (types && types->shape()[1] != width)
     return unsupported(view, value, "the tables of words and types differ in width");
-  give(floats(*words));
+  // Another quantized table than one with a scale a row is gathered as floats.
+  give(words->by_row ? words->values : floats(*words));
   give(types);
   inputs.emplace_back();
   if (!places.empty()) {
     OCTAVO_TRY(inputs.back(), c.positions.use(places, width));
   }
+  if (words->by_row) give(words->scale);
   while (inputs.back().empty()) inputs.pop_back();
   piece.nodes.push_back(raised_node(raised::kEmbed, std::move(inputs), value));
   return std::optional(std::move(piece));

@@ -56,7 +56,8 @@ void forget_folder(const fs::path& folder, std::vector<std::string>& notes) {
         note.erase(at, name.size());
 }
 
-QuantizeOptions recipe() {
+// Vanilla is what others would make of the model: the same in every profile.
+QuantizeOptions vanilla_recipe() {
   QuantizeOptions options;
   options.per_channel = true;
   options.external_data = true;
@@ -123,7 +124,8 @@ class Build {
 
   Status make_models() {
     SmoothOptions smooth;
-    smooth.alpha = options().alpha;
+    const BuildRecipe recipe = recipe_of(options());
+    smooth.alpha = recipe.alpha;
     smooth.tokenizer = folder_;
     smooth.calibration = options().calibration;
     if (!options().calibration.empty()) {
@@ -131,9 +133,13 @@ class Build {
     }
     OCTAVO_TRY(build().smoothing,
                smooth_model(folder_ / kFp32, folder_ / kSmoothedFp32, smooth, progress_));
-    OCTAVO_CHECK(quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, recipe(), progress_));
+    QuantizeOptions quantize = vanilla_recipe();
+    quantize.activations = recipe.activations;
+    quantize.table = recipe.table;
+    OCTAVO_CHECK(quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, quantize, progress_));
     if (options().vanilla)
-      OCTAVO_CHECK(quantize_model(folder_ / kFp32, folder_ / kVanilla, recipe(), progress_));
+      OCTAVO_CHECK(
+          quantize_model(folder_ / kFp32, folder_ / kVanilla, vanilla_recipe(), progress_));
     return Done{};
   }
 
@@ -188,7 +194,9 @@ class Build {
   Status describe(const nlohmann::json& previous) {
     if (options().command_line.empty()) {
       input_.options.command_line =
-          "octavo build " + input_.source + " --alpha " + nlohmann::json(options().alpha).dump();
+          "octavo build " + input_.source +
+          (options().profile == Profile::accurate ? " --profile accurate" : "") + " --alpha " +
+          nlohmann::json(recipe_of(options()).alpha).dump();
     }
     auto report = make_report(input_);
     build().changes = changes_since(previous, report);
@@ -226,6 +234,13 @@ class Build {
 };
 
 }  // namespace
+
+BuildRecipe recipe_of(const BuildOptions& options) {
+  BuildRecipe recipe;
+  if (options.profile == Profile::accurate) recipe = {0.5, Activations::per_token, TableType::int8};
+  recipe.alpha = options.alpha.value_or(recipe.alpha);
+  return recipe;
+}
 
 Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
                                 const BuildOptions& options, const Progress& progress) {

@@ -148,6 +148,8 @@ std::string making_section(const json& report) {
   const json& calibration = settings.at("calibration");
   const json& source = report.at("source");
   const std::string alpha = settings.at("alpha").dump();
+  const bool rows = settings.at("activations").get<std::string>() != "per-tensor";
+  const bool int8_table = settings.at("table").get<std::string>() == "int8";
   size_t explicit_sites = 0;
   for (const auto& site : report.at("smoothing").at("sites"))
     explicit_sites += site.at("folded_into").get<std::string>().starts_with("explicit") ? 1 : 0;
@@ -166,9 +168,13 @@ std::string making_section(const json& report) {
          (calibration.at("sha256").get<std::string>().empty()
               ? ""
               : ", SHA-256 `" + calibration.at("sha256").get<std::string>() + "`") +
-         "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, "
-         "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`. The "
-         "vanilla variant is the same without SmoothQuant.\n\n";
+         "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, " +
+         (rows ? "activations unsigned with a scale for every token, in standard ONNX ops"
+               : "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`") +
+         (int8_table ? "; the embedding table in INT8 with a scale a row" : "") +
+         ". Profile: " + settings.at("profile").get<std::string>() +
+         (rows ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model.\n\n"
+               : ". The vanilla variant is the same without SmoothQuant.\n\n");
   out +=
       "```sh\n" + report.at("command").get<std::string>() + "\n```\n\nThe same step by step:\n\n";
   const std::string quantize =
@@ -179,7 +185,8 @@ std::string making_section(const json& report) {
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32 --alpha " +
       alpha + (own ? " --calibration FILE" : "") +
-      "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" + quantize +
+      "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
+      (rows ? " --activations per-token" : "") + (int8_table ? " --table int8" : "") + quantize +
       "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize +
       "octavo verify model.int8.onnx --tokenizer fp32 --against fp32/model.onnx\n```\n";
   return out;

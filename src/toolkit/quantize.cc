@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "formats/onnx.h"
 #include "passes/quantize_dynamic.h"
+#include "passes/quantize_table.h"
 #include "toolkit/quantize_protect.h"
 
 namespace octavo {
@@ -105,6 +106,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   writing.sources = source_files(input, file);
   OCTAVO_CHECK(check_onnx_output(output, writing));
   QuantizeDynamicOptions how;
+  how.pool = std::make_shared<ThreadPool>();
   how.form = {options.weight_type == WeightType::qint8, options.reduce_range, options.per_channel,
               options.clip};
   how.exclude = [&](const Node& node) {
@@ -116,9 +118,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   std::optional<ProtectReport> protection;
   std::set<std::string> chosen;
   if (options.search) {
-    OCTAVO_TRY(
-        protection,
-        search_protection(file.model, input, how, *options.search, progress).within(input.string()));
+    OCTAVO_TRY(protection, search_protection(file.model, input, how, *options.search, progress)
+                               .within(input.string()));
     for (const ProtectReport::Site& site : protection->sites)
       if (site.wide) chosen.insert(site.nodes.begin(), site.nodes.end());
     how.protect = [&](const Node& node) {
@@ -129,6 +130,11 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   OCTAVO_TRY(QuantizedModel done,
              quantize_dynamic(std::move(file.model), how).within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
+  OCTAVO_CHECK(
+      quantize_table(done.model, options.table, how.pool, done.report).within(input.string()));
+  for (const auto& node : done.report.table.also_read_by)
+    done.report.warnings.push_back("the embedding table \"" + done.report.table.name +
+                                   "\" stays in float32 as well, for " + node);
   const auto unused = [&](const char* option, const std::vector<Pattern>& patterns) {
     for (const auto& e : patterns)
       if (!e.used)

@@ -131,27 +131,32 @@ json make_report(const ReportInput& input) {
   for (const auto& file : input.build.files)
     files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
   const std::string command = input.options.command_line;
-  return {{"format", kFormat},
-          {"octavo", kVersion},
-          {"source",
-           {{"name", input.source},
-            {"architecture", input.build.import.architecture},
-            {"parameters", input.build.import.parameters}}},
-          {"use",
-           {{"pooling", pooling_key(input.use.pooling)},
-            {"normalize", input.use.normalize},
-            {"max_length", input.use.max_length}}},
-          {"settings",
-           {{"alpha", input.options.alpha},
-            {"calibration", calibration(input)},
-            {"per_channel", true},
-            {"weight_type", "qint8"},
-            {"op_types", {"MatMul"}}}},
-          {"command", command},
-          {"smoothing", smoothing(input.build.smoothing)},
-          {"quality", quality(input)},
-          {"files", std::move(files)},
-          {"history", json::array()}};
+  const BuildRecipe recipe = recipe_of(input.options);
+  return {
+      {"format", kFormat},
+      {"octavo", kVersion},
+      {"source",
+       {{"name", input.source},
+        {"architecture", input.build.import.architecture},
+        {"parameters", input.build.import.parameters}}},
+      {"use",
+       {{"pooling", pooling_key(input.use.pooling)},
+        {"normalize", input.use.normalize},
+        {"max_length", input.use.max_length}}},
+      {"settings",
+       {{"profile", input.options.profile == Profile::accurate ? "accurate" : "compat"},
+        {"alpha", recipe.alpha},
+        {"activations", recipe.activations == Activations::per_tensor ? "per-tensor" : "per-token"},
+        {"table", recipe.table == TableType::int8 ? "int8" : "float32"},
+        {"calibration", calibration(input)},
+        {"per_channel", true},
+        {"weight_type", "qint8"},
+        {"op_types", {"MatMul"}}}},
+      {"command", command},
+      {"smoothing", smoothing(input.build.smoothing)},
+      {"quality", quality(input)},
+      {"files", std::move(files)},
+      {"history", json::array()}};
 }
 
 Result<json> read_last_report(const fs::path& folder) {
@@ -184,6 +189,8 @@ std::vector<std::string> changes_since(const json& previous, const json& report)
   std::vector<std::string> out;
   compare(previous, report, "/octavo", "octavo", out);
   compare(previous, report, "/source/name", "source", out);
+  if (previous.contains(json::json_pointer("/settings/profile")))
+    compare(previous, report, "/settings/profile", "profile", out);
   compare(previous, report, "/settings/alpha", "alpha", out);
   // Names and hashes: how many tokens the same texts are is the tokenizer's doing.
   const json::json_pointer calibration_name("/settings/calibration/name");

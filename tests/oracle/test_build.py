@@ -108,6 +108,27 @@ def test_step_by_step_gives_the_same_bytes(built, octavo, tiny, tmp_path):
             report_of(built)["quality"]["variants"][key]["cos_min"], abs=1e-6)
 
 
+def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
+    folder = tmp_path / "out"
+    build(tiny / "bert", folder, "--min-cos", "0.5", "--profile", "accurate")
+    settings = report_of(folder)["settings"]
+    assert {k: settings[k] for k in ("profile", "alpha", "activations", "table")} == {
+        "profile": "accurate", "alpha": 0.5, "activations": "per-token", "table": "int8"}
+    variants = report_of(folder)["quality"]["variants"]
+    assert variants["smoothed"]["cos_min"] > 0.999
+    card = (folder / "README.md").read_text()
+    assert "a scale for every token" in card and "--profile accurate" in card and "the embedding table in INT8" in card
+    # Step by step the same bytes; vanilla is that of the other profile.
+    octavo("import", tiny / "bert", "-o", tmp_path / "fp32")
+    octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", tmp_path / "s.onnx", "--tokenizer", tmp_path / "fp32",
+           "--alpha", "0.5")
+    octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8", *QUANTIZE)
+    assert (folder / MODELS[0]).read_bytes() == (tmp_path / MODELS[0]).read_bytes()
+    assert (folder / MODELS[1]).read_bytes() == (built / MODELS[1]).read_bytes()
+    sizes = [sum(f["size"] for f in report_of(at)["files"] if f["name"].startswith("model.int8.onnx")) for at in (folder, built)]
+    assert sizes[0] < sizes[1]
+
+
 def test_again_gives_the_same_bytes_and_touches_nothing(built, build, tiny, tmp_path):
     folder = tmp_path / "out"
     shutil.copytree(built, folder)

@@ -111,11 +111,12 @@ class RaisedRun {
     const Tensor* table = constant(node, 1);
     const Tensor* type = constant(node, 2);
     const Tensor* places = constant(node, 3);
+    const Tensor* scale = constant(node, 4);
     Rows y{ids_.size(), static_cast<size_t>(table->dim(1)), {}};
     for (size_t t = 0; t < ids_.size(); ++t) {
       const auto id = static_cast<size_t>(ids_[t]);
       for (size_t i = 0; i < y.width; ++i) {
-        double v = at(*table, id * y.width + i);
+        double v = at(*table, id * y.width + i) * (scale == nullptr ? 1 : at(*scale, id));
         y.x.push_back(v + (type == nullptr ? 0 : at(*type, i)) +
                       (places == nullptr ? 0 : at(*places, t * y.width + i)));
       }

@@ -137,6 +137,11 @@ TEST(Report, NamesEveryChange) {
     void (*make)(ReportInput&);
   } cases[] = {
       {"alpha 0.8 -> 0.5", [](ReportInput& i) { i.options.alpha = 0.5; }},
+      {"profile compat -> accurate",
+       [](ReportInput& i) {
+         i.options.profile = Profile::accurate;
+         i.options.alpha = 0.8;
+       }},
       {"calibration built-in -> mine.txt",
        [](ReportInput& i) { i.options.calibration = "texts/mine.txt"; }},
       {"calibration texts", [](ReportInput& i) { i.calibration_sha256 = "e"; }},
@@ -164,6 +169,27 @@ TEST(Report, TokenCountsAreNoChange) {
   in.build.smoothed.texts[0].ids.push_back(102);
   const auto changes = changes_since(make_report(input()), make_report(in));
   EXPECT_TRUE(changes.empty()) << changes.front();
+}
+
+TEST(Report, SaysWhatTheProfileIs) {
+  ReportInput in = input();
+  in.build.changes = {"first build"};
+  json report = make_report(in);
+  extend_history(report, json(), {"first build"}, "2026-11-24", "");
+  EXPECT_EQ(report["settings"]["profile"], "compat");
+  EXPECT_EQ(report["settings"]["activations"], "per-tensor");
+  EXPECT_EQ(report["settings"]["table"], "float32");
+  EXPECT_EQ(report["settings"]["alpha"], 0.8);
+  EXPECT_TRUE(contains(model_card(report), "Profile: compat."));
+  in.options.profile = Profile::accurate;
+  report = make_report(in);
+  EXPECT_EQ(report["settings"]["activations"], "per-token");
+  EXPECT_EQ(report["settings"]["table"], "int8");
+  EXPECT_EQ(report["settings"]["alpha"], 0.5);
+  const std::string card = model_card(report);
+  EXPECT_TRUE(contains(card, "a scale for every token"));
+  EXPECT_TRUE(contains(card, "--activations per-token --table int8"));
+  EXPECT_TRUE(contains(card, "Profile: accurate."));
 }
 
 TEST(Report, HistoryGrowsOnlyWithChanges) {

@@ -135,10 +135,25 @@ class Compiler {
     const Node& node = *first[0];
     const Initializer* table = constant(node, 1);
     if (table == nullptr || table->shape().size() != 2) return stop(node, "its table is no matrix");
-    if (constant(node, 4) != nullptr) return stop(node, "an embedding table in 8 bits");
+    const Initializer* scale = constant(node, 4);
+    if ((scale != nullptr) != (table->dtype() == DType::i8))
+      return stop(node, "an embedding table of " + std::string(dtype_name(table->dtype())) +
+                            (scale == nullptr ? " without scales" : " with scales"));
     out_.table = table->name();
     out_.spec.vocabulary = static_cast<size_t>(table->shape()[0]);
     out_.spec.hidden = static_cast<size_t>(table->shape()[1]);
+    if (scale != nullptr) {
+      out_.spec.table_scales = true;
+      out_.tensors.push_back({"embed.scale",
+                              DType::f32,
+                              {static_cast<int64_t>(table_scales(out_.spec.vocabulary))},
+                              [scale, rows = out_.spec.vocabulary]() -> Result<Tensor> {
+                                OCTAVO_TRY(std::vector<float> values, read_floats(*scale, rows));
+                                values.resize(table_scales(rows));
+                                return Tensor::of<float>({static_cast<int64_t>(values.size())},
+                                                         values);
+                              }});
+    }
     if (const Initializer* row = constant(node, 2)) {
       out_.spec.token_type_row = true;
       floats("embed.token_type", *row, out_.spec.hidden);

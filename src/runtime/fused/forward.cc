@@ -18,7 +18,8 @@ struct Sizes {
   size_t wide = 0;  // floats a row: q|k|v, attended heads, or inner
   size_t gate = 0;
   size_t widest_k = 0;
-  size_t heads = 0;  // of q, k and v, the widest layer: elements a token
+  size_t byte_rows = 1;  // of quantized activations, a token
+  size_t heads = 0;      // of q, k and v, the widest layer: elements a token
   size_t head_count = 0;
   size_t key_block = 0, value_block = 0, kv_heads = 0;
   size_t values = 0;
@@ -38,6 +39,10 @@ Sizes sizes(const EncoderSpec& spec) {
     s.value_block = std::max(s.value_block, l.kv_heads * kernels::packed_value_s16(l.head_dim));
     s.values = std::max(s.values, l.kv_heads * l.head_dim);
     s.kv_heads = std::max(s.kv_heads, l.kv_heads);
+    for (const auto* all : {&l.qkv, &l.up})
+      for (const LinearSpec& x : *all)
+        if (x.scales == RowScales::row16) s.byte_rows = 2;
+    if (l.out.scales == RowScales::row16 || l.down.scales == RowScales::row16) s.byte_rows = 2;
   }
   return s;
 }
@@ -105,9 +110,9 @@ Status Forward::reserve() {
     OCTAVO_CHECK(s_.value_scale.reserve(scales));
   }
   OCTAVO_CHECK(s_.normed.reserve(rows * z.widest_k * sizeof(float)));
-  OCTAVO_CHECK(s_.bytes.reserve(rows * byte_row(z.widest_k)));
+  OCTAVO_CHECK(s_.bytes.reserve(rows * z.byte_rows * byte_row(z.widest_k)));
   OCTAVO_CHECK(s_.scale.reserve(rows * sizeof(float)));
-  OCTAVO_CHECK(s_.zero.reserve(rows));
+  OCTAVO_CHECK(s_.zero.reserve(rows * z.byte_rows));
   OCTAVO_CHECK(s_.wide.reserve(rows * z.wide * sizeof(float)));
   OCTAVO_CHECK(s_.gate.reserve(rows * z.gate * sizeof(float)));
   // Whatever kind q, k and v are of, the projections after them may be of another.
@@ -130,8 +135,8 @@ size_t Forward::bytes(const EncoderSpec& spec, size_t tokens) {
          texts * spec.hidden * 4 +
          blocks *
              (element * (z.key_block + z.value_block) + 2 * 4 * z.kv_heads * kernels::kBlockKeys) +
-         rows * (z.widest_k * 4 + byte_row(z.widest_k) + 5 + z.wide * 4 + z.gate * 4 +
-                 spec.hidden * 4);
+         rows * (z.widest_k * 4 + z.byte_rows * (byte_row(z.widest_k) + 1) + 4 + z.wide * 4 +
+                 z.gate * 4 + spec.hidden * 4);
 }
 
 void Forward::embed(std::span<const int64_t> ids) {
@@ -143,6 +148,8 @@ void Forward::embed(std::span<const int64_t> ids) {
       std::memcpy(to, w_.table.data<float>() + at, width * sizeof(float));
     } else if (w_.table.dtype() == DType::bf16) {
       t_.widen_bf16_f32(width, w_.table.data<uint16_t>() + at, to);
+    } else if (w_.table.dtype() == DType::i8) {
+      t_.dequantize_s8_f32(width, w_.table.data<int8_t>() + at, w_.table_scale[id], to);
     } else {
       const uint16_t* half = w_.table.data<uint16_t>() + at;
       for (size_t j = 0; j < width; ++j) to[j] = f16_to_f32(half[j]);

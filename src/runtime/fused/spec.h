@@ -22,7 +22,8 @@ enum class WeightKind : uint8_t { s8, f32, bf16 };
 
 // What a file asks for before an s8 product. The path quantizes each row on its own whatever the
 // file says; only RunOptions::exact_onnx makes one scale for all rows where the file has one.
-enum class RowScales : uint8_t { tensor, row };
+// row16: 16 bits a row, as two bytes.
+enum class RowScales : uint8_t { tensor, row, row16 };
 
 struct LinearSpec {
   std::string name;
@@ -80,10 +81,14 @@ struct LayerSpec {
   bool operator==(const LayerSpec&) const = default;
 };
 
+// A multiple of 16, so that what follows in a packed file lies where its type may.
+constexpr size_t table_scales(size_t vocabulary) { return (vocabulary + 15) / 16 * 16; }
+
 struct EncoderSpec {
   size_t vocabulary = 0;
   size_t hidden = 0;
   size_t positions = 0;         // most tokens a text may have; rows of the position tensors
+  bool table_scales = false;    // an s8 table, with embed.scale [table_scales()]
   bool token_type_row = false;  // embed.token_type [hidden], added to every token
   bool position_table = false;  // embed.position [positions][hidden]
   NormSpec embedding_norm;

@@ -103,12 +103,15 @@ class Finder {
     const Shape shape{static_cast<int64_t>(w_.spec.vocabulary),
                       static_cast<int64_t>(w_.spec.hidden)};
     const DType dtype = w_.table.dtype();
-    if ((dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16) ||
-        w_.table.shape() != shape)
+    const bool fits = w_.spec.table_scales
+                          ? dtype == DType::i8
+                          : dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+    if (!fits || w_.table.shape() != shape)
       return Error{Code::invalid_input, "tensor \"embed.table\" is " +
                                             std::string(dtype_name(dtype)) + " " +
-                                            to_string(w_.table.shape()) +
-                                            ", expected floats of shape " + to_string(shape)};
+                                            to_string(w_.table.shape()) + ", expected " +
+                                            (w_.spec.table_scales ? "int8" : "floats") +
+                                            " of shape " + to_string(shape)};
     return Done{};
   }
 
@@ -164,6 +167,8 @@ Status find_weights(Weights& w, const FusedEncoder::Lookup& lookup) {
                    "layer " + std::to_string(i) + ": its sizes do not fit together"};
   }
   Finder f(w, lookup);
+  if (s.table_scales)
+    w.table_scale = f.find<float>("embed.scale", DType::f32, {table_scales(s.vocabulary)});
   if (s.token_type_row) w.token_type = f.find<float>("embed.token_type", DType::f32, {s.hidden});
   if (s.position_table)
     w.position = f.find<float>("embed.position", DType::f32, {s.positions, s.hidden});

@@ -37,7 +37,8 @@ struct Layer {
 struct Weights {
   EncoderSpec spec;
   std::vector<Layer> layers;
-  Tensor table;  // [vocabulary][hidden], f32, f16 or bf16
+  Tensor table;                        // [vocabulary][hidden], f32, f16 or bf16; s8 with
+  const float* table_scale = nullptr;  // one a row
   const float* token_type = nullptr;
   const float* position = nullptr;
   const float* cos = nullptr;

@@ -48,12 +48,13 @@ struct Workspace {
   Buffer keys, key_scale;  // [blocks][kv_heads][packed]
   Buffer values, value_scale;
   // Of the rows of one chunk.
-  Buffer normed;              // [rows][widest k] f32
-  Buffer bytes, scale, zero;  // [rows][widest k] u8, and a scale and zero point a row
-  Buffer wide;                // q|k|v, attention's output, or the MLP's inner rows, f32
-  Buffer gate;                // the gate when it is not fused into the up projection
-  Buffer sum;                 // a projection before it is added to the residual
-  Buffer picked;              // rows that the last layer goes on with
+  Buffer normed;  // [rows][widest k] f32
+  Buffer bytes, scale,
+      zero;       // [rows][widest k] u8 (twice for 16 bits), a scale and zero point a row
+  Buffer wide;    // q|k|v, attention's output, or the MLP's inner rows, f32
+  Buffer gate;    // the gate when it is not fused into the up projection
+  Buffer sum;     // a projection before it is added to the residual
+  Buffer picked;  // rows that the last layer goes on with
 };
 
 }  // namespace octavo::fused
