@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "octavo/evaluate.h"
 #include "octavo/import.h"
 #include "octavo/progress.h"
 #include "octavo/quantize.h"
@@ -29,6 +30,9 @@ struct BuildOptions {
   std::filesystem::path
       reference;  // of tools/dump_reference.py; empty: against the imported FP32 model
   std::vector<std::string> texts;  // probe; empty: the built-in one
+  std::filesystem::path
+      retrieval;                // set to evaluate search with (EvaluateOptions::set); empty: none
+  std::filesystem::path speed;  // what `octavo bench --json` printed, for the report; empty: none
   bool vanilla = true;
   double min_cos = 0.90;     // gate on the smallest cosine of the smoothed variant
   std::string why;           // reason of a rebuild, for the card's change history
@@ -56,18 +60,22 @@ struct BuildReport {
   std::optional<VerifyReport> vanilla;
   ImportReport import;
   SmoothReport smoothing;
-  std::vector<File> files;           // all that was published, except report.json and README.md
+  QuantizeReport quantization;              // of the smoothed variant
+  std::optional<EvaluateReport> retrieval;  // FP32, smoothed, vanilla
+  uint64_t fp32_bytes = 0;                  // of the imported model, file and sidecar
+  // All that was published, except report.json and its renderings, report.html and README.md.
+  std::vector<File> files;
   std::vector<std::string> changes;  // since the folder's last build; empty: nothing changed
   bool passed = true;
 };
 
 // source: snapshot folder or *.gguf. Leaves model.int8.onnx(.data), model.int8.vanilla.onnx(.data),
-// the copied files, report.json and README.md in `output`, also when the gate fails (passed is then
-// false and the card says so). The same inputs give the same bytes: the only date is that of an
-// entry in the change history, and an entry is added only when something changed. FP32 files lie in
-// a folder inside `output` while the build runs. Errors: as import_model, smooth_model,
-// quantize_model and verify_model; invalid_input when `output` holds a README.md or report.json
-// that is not a build's.
+// the copied files, report.json, report.html and README.md in `output`, also when the gate fails
+// (passed is then false and the card says so). The same inputs give the same bytes: the only date
+// is that of an entry in the change history, and an entry is added only when something changed.
+// FP32 files lie in a folder inside `output` while the build runs. Errors: as import_model,
+// smooth_model, quantize_model and verify_model; invalid_input when `output` holds a README.md or
+// report.json that is not a build's.
 Result<BuildReport> build_model(const std::filesystem::path& source,
                                 const std::filesystem::path& output, const BuildOptions& options,
                                 const Progress& progress = {});

@@ -43,6 +43,8 @@ struct SmoothSite {
   double alpha = 0;
   double scale_min = 1, scale_max = 1;
   double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
+  std::vector<std::string> nodes = {};           // the group's MatMuls and Gemms
+  std::vector<float> channels_before = {}, channels_after = {};  // max|X| of each channel
 };
 
 // Losses are means over texts: `loss` over those that the search looked at, `confirmed` over as

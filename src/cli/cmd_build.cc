@@ -32,6 +32,7 @@ constexpr const char* kFooter =
   model.int8.vanilla.onnx, .data  the same without smoothing
   tokenizer and config files      copied, or made from the GGUF's metadata
   report.json                     everything that was measured
+  report.html                     the same to look at, with plots, in one file
   README.md                       the model card
 
 Building again with the same inputs gives the same bytes. When something has
@@ -43,6 +44,7 @@ Examples:
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
+  octavo build all-MiniLM-L6-v2 -o minilm-int8 --retrieval manpages.jsonl
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
 there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
@@ -91,7 +93,7 @@ void print(const BuildReport& report, const Flags& flags) {
   for (const auto& file : report.files) files.add({file.name, human_bytes(file.size)});
   std::printf("%s\n", files.str().c_str());
   for (const auto& change : report.changes) std::printf("change: %s\n", change.c_str());
-  std::printf("%s: cos_min %s, the gate is %s; see %s/README.md\n",
+  std::printf("%s: cos_min %s, the gate is %s; see %s/report.html\n",
               report.passed ? "passed" : "FAILED", fixed(report.smoothed.cos_min, 5).c_str(),
               fixed(flags.options.min_cos, 2).c_str(), flags.output.c_str());
 }
@@ -177,6 +179,14 @@ void add_build(CLI::App& app, Context& context) {
   command
       ->add_option("--calibration", flags->options.calibration,
                    "calibration texts, in the same form (default: the built-in set)")
+      ->type_name("FILE");
+  command
+      ->add_option("--retrieval", flags->options.retrieval,
+                   "measure search on this set, as octavo evaluate does, for the report")
+      ->type_name("FILE");
+  command
+      ->add_option("--speed", flags->options.speed,
+                   "what octavo bench --json printed, for the report")
       ->type_name("FILE");
   command->add_flag("--no-vanilla", flags->no_vanilla, "leave the variant without smoothing out");
   command

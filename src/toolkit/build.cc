@@ -6,13 +6,16 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "base/progress.h"
 #include "formats/json.h"
 #include "octavo/quantize.h"
 #include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
 #include "toolkit/probe.h"
 #include "toolkit/report.h"
+#include "toolkit/report_page.h"
 #include "toolkit/sha256.h"
+#include "toolkit/site_errors.h"
 #include "toolkit/snapshot.h"
 #include "toolkit/text_file.h"
 #include "toolkit/work_folder.h"
@@ -94,6 +97,7 @@ class Build {
     OCTAVO_TRY(auto probe, probe_texts());
     OCTAVO_CHECK(make_models());
     OCTAVO_CHECK(measure(probe));
+    OCTAVO_CHECK(evaluate());
     OCTAVO_CHECK(list_files());
     OCTAVO_CHECK(describe(previous));
     OCTAVO_CHECK(publish());
@@ -136,7 +140,8 @@ class Build {
     QuantizeOptions quantize = vanilla_recipe();
     quantize.activations = recipe.activations;
     quantize.table = recipe.table;
-    OCTAVO_CHECK(quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, quantize, progress_));
+    OCTAVO_TRY(build().quantization,
+               quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, quantize, progress_));
     if (options().vanilla)
       OCTAVO_CHECK(
           quantize_model(folder_ / kFp32, folder_ / kVanilla, vanilla_recipe(), progress_));
@@ -171,11 +176,45 @@ class Build {
                  compare_with(probe, folder_ / kVanilla, {}, "verify vanilla", progress_));
     }
     build().passed = build().smoothed.passed;
+    return measure_sites(probe);
+  }
+
+  // Each variant against the float model that it was made of.
+  Status measure_sites(const TextProbe& probe) {
+    std::vector<std::string> nodes;
+    for (const SmoothSite& site : build().smoothing.sites)
+      nodes.insert(nodes.end(), site.nodes.begin(), site.nodes.end());
+    const auto ids = texts_for_errors(probe.reference.ids);
+    report(progress_, "errors by site", 0, 2);
+    OCTAVO_TRY(input_.smoothed_errors,
+               node_errors(folder_ / kSmoothedFp32, folder_ / kInt8, ids, nodes, probe.pool));
+    report(progress_, "errors by site", 1, 2);
+    if (options().vanilla) {
+      OCTAVO_TRY(input_.vanilla_errors,
+                 node_errors(folder_ / kFp32, folder_ / kVanilla, ids, nodes, probe.pool));
+    }
+    report(progress_, "errors by site", 2, 2);
+    return Done{};
+  }
+
+  Status evaluate() {
+    if (!options().speed.empty()) {
+      OCTAVO_TRY(input_.speed, speed_report(options().speed));
+    }
+    if (options().retrieval.empty()) return Done{};
+    EvaluateOptions how;
+    how.set = options().retrieval;
+    OCTAVO_TRY(build().retrieval, evaluate_model(folder_, how, progress_));
+    forget_folder(folder_, build().retrieval->notes);
     return Done{};
   }
 
   // Sidecars before the models that name them, as they are published.
   Status list_files() {
+    std::error_code none;
+    for (const auto& name : {std::string(kFp32), sidecar(kFp32)})
+      if (fs::exists(folder_ / name, none))
+        build().fp32_bytes += fs::file_size(folder_ / name, none);
     std::vector<std::string> names = {sidecar(kInt8), kInt8};
     if (options().vanilla) names.insert(names.end(), {sidecar(kVanilla), kVanilla});
     for (const auto& name : build().import.files)
@@ -204,6 +243,7 @@ class Build {
                    options().date.empty() ? today() : options().date, options().why);
     OCTAVO_TRY(const auto text, json_text(report));
     OCTAVO_CHECK(write_file(folder_ / "report.json", text));
+    OCTAVO_CHECK(write_file(folder_ / "report.html", report_page(report)));
     return write_file(folder_ / "README.md", model_card(report));
   }
 
@@ -211,6 +251,7 @@ class Build {
     OCTAVO_CHECK(remove_files(output_, left_));
     for (const auto& file : build().files) OCTAVO_CHECK(work_.publish(file.name));
     OCTAVO_CHECK(work_.publish("report.json"));
+    OCTAVO_CHECK(work_.publish("report.html"));
     OCTAVO_CHECK(work_.publish("README.md"));
     // What an earlier build left and this one did not make would contradict the card.
     std::error_code ignored;

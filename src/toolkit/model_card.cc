@@ -13,9 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-// On a line of its own below the header; invisible when rendered.
-constexpr std::string_view kMarker = "<!-- Written by octavo build from report.json. -->";
-
 // Text of others inside Markdown: nothing in it may act as markup or end the line.
 std::string escaped(const std::string& text) {
   std::string out;
@@ -103,6 +100,51 @@ std::string quality_section(const json& report) {
   return out;
 }
 
+std::string signed_number(double value) {
+  const std::string text = number(value, 4);
+  return text.starts_with('-') ? text : "+" + text;
+}
+
+// "" when the build evaluated nothing.
+std::string retrieval_section(const json& report) {
+  const json& retrieval = report.at("retrieval");
+  if (retrieval.is_null()) return "";
+  const json& variants = retrieval.at("variants");
+  const json& set = retrieval.at("set");
+  std::string out =
+      "## Search\n\n" +
+      row({"queries", "model", "nDCG@10", "change, 95% interval", "R@10", "same top 10"}) +
+      row({"---", "---", "---", "---", "---", "---"});
+  const size_t groups = variants.at(0).at("groups").size();
+  for (size_t g = 0; g < groups; ++g) {
+    for (const json& variant : variants) {
+      const json& group = variant.at("groups").at(g);
+      if (group.at("by") == "kind") continue;
+      const auto name = group.at("name").get<std::string>();
+      std::vector<std::string> cells = {group.at("by") == "all" ? "all" : escaped(name),
+                                        "`" + variant.at("model").get<std::string>() + "`",
+                                        number(group.at("ndcg10").get<double>(), 4)};
+      if (group.contains("ndcg10_change")) {
+        const json& change = group.at("ndcg10_change");
+        cells.push_back(signed_number(change.at("mean").get<double>()) + " (" +
+                        signed_number(change.at("low").get<double>()) + " to " +
+                        signed_number(change.at("high").get<double>()) + ")");
+      } else {
+        cells.emplace_back("");
+      }
+      cells.push_back(number(group.at("recall10").get<double>(), 4));
+      cells.push_back(group.contains("overlap10") ? number(group.at("overlap10").get<double>(), 4)
+                                                  : std::string());
+      out += row(cells);
+    }
+  }
+  return out + "\nSet " + escaped(set.at("name").get<std::string>()) + ": " +
+         bytes(set.at("documents").get<uint64_t>()) + " documents, " +
+         bytes(set.at("queries").get<uint64_t>()) +
+         " queries. Changes are against the FP32 model; intervals are of a bootstrap over the "
+         "queries.\n\n";
+}
+
 std::string files_section(const json& report) {
   std::string out =
       "## Files\n\n" + row({"file", "bytes", "SHA-256"}) + row({"---", "---:", "---"});
@@ -110,7 +152,9 @@ std::string files_section(const json& report) {
     out +=
         row({"`" + file.at("name").get<std::string>() + "`", bytes(file.at("size").get<uint64_t>()),
              "`" + file.at("sha256").get<std::string>() + "`"});
-  return out + "\n`report.json` holds every number of this page and more, for programs.\n";
+  return out +
+         "\n`report.html` shows more of what was measured, with plots; `report.json` holds every "
+         "number, for programs.\n";
 }
 
 std::string use_section(const json& report) {
@@ -258,20 +302,20 @@ std::string model_card(const json& report) {
   std::string out =
       "---\npipeline_tag: feature-extraction\ntags:\n- onnx\n- int8\n- smoothquant\n"
       "- sentence-embeddings\n---\n";
-  out += std::string(kMarker) + "\n\n# " + name + ": INT8 ONNX with SmoothQuant\n\n";
+  out += std::string(kRenderingMarker) + "\n\n# " + name + ": INT8 ONNX with SmoothQuant\n\n";
   out += "Made by octavo " + escaped(report.at("octavo").get<std::string>()) +
          ". The license is that of the original model.\n\n";
-  out += quality_section(report) + "\n" + files_section(report) + "\n" + use_section(report) +
-         "\n" + making_section(report) + "\n" + texts_section(report) + "\n" +
+  out += quality_section(report) + "\n" + retrieval_section(report) + files_section(report) + "\n" +
+         use_section(report) + "\n" + making_section(report) + "\n" + texts_section(report) + "\n" +
          history_section(report);
   return out;
 }
 
-Result<bool> is_model_card(const std::filesystem::path& file) {
+Result<bool> is_rendering_of_build(const std::filesystem::path& file) {
   OCTAVO_TRY(const auto mapped, MappedFile::open(file));
   const auto content = mapped->bytes();
   const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
-  return text.find(kMarker) != std::string_view::npos;
+  return text.find(kRenderingMarker) != std::string_view::npos;
 }
 
 }  // namespace octavo

@@ -1,5 +1,6 @@
 #include "toolkit/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -7,8 +8,10 @@
 
 #include "formats/json.h"
 #include "octavo/version.h"
+#include "toolkit/evaluation_json.h"
 #include "toolkit/model_card.h"
 #include "toolkit/reference.h"
+#include "toolkit/site_errors.h"
 
 namespace octavo {
 
@@ -58,19 +61,77 @@ json quality(const ReportInput& input) {
           {"min_cos", input.options.min_cos},      {"passed", build.passed}};
 }
 
-json smoothing(const SmoothReport& report) {
+// The largest of each of kGroups runs of channels: what an outlier map can show, and small enough
+// for a model with a hundred sites of thousands of channels. Five digits.
+json grouped(const std::vector<float>& channels) {
+  constexpr size_t kGroups = 64;
+  const size_t groups = std::min(kGroups, channels.size());
+  json out = json::array();
+  for (size_t g = 0; g < groups; ++g) {
+    float most = 0;
+    for (size_t i = g * channels.size() / groups; i < (g + 1) * channels.size() / groups; ++i)
+      most = std::max(most, channels[i]);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.5g", static_cast<double>(most));
+    out.push_back(std::strtod(text, nullptr));
+  }
+  return out;
+}
+
+// Three digits: what is beyond is the noise of a few texts.
+void add_error(json& site, const char* key, const std::map<std::string, double>& errors,
+               const std::vector<std::string>& nodes) {
+  const double error = joint_error(errors, nodes);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", error);
+  if (error >= 0) site[key] = std::strtod(text, nullptr);
+}
+
+json smoothing(const ReportInput& input) {
+  const SmoothReport& report = input.build.smoothing;
   json sites = json::array();
-  for (const SmoothSite& site : report.sites)
+  for (const SmoothSite& site : report.sites) {
     sites.push_back({{"input", site.input},
                      {"weights", site.weights},
                      {"folded_into", site.folded_into},
                      {"scale_min", significant(site.scale_min)},
                      {"scale_max", significant(site.scale_max)},
                      {"outlier_before", significant(site.outlier_before)},
-                     {"outlier_after", significant(site.outlier_after)}});
+                     {"outlier_after", significant(site.outlier_after)},
+                     {"alpha", significant(site.alpha)},
+                     {"refusal", site.refusal},
+                     {"channels", site.channels_before.size()},
+                     {"channels_before", grouped(site.channels_before)},
+                     {"channels_after", grouped(site.channels_after)}});
+    add_error(sites.back(), "error", input.smoothed_errors, site.nodes);
+    add_error(sites.back(), "error_vanilla", input.vanilla_errors, site.nodes);
+  }
   // The measured difference itself is rounding noise; that it stayed below the tolerance is the
   // statement, and smooth_model() would have failed otherwise.
   return {{"sites", std::move(sites)}, {"skipped", report.skipped}};
+}
+
+json quantization(const QuantizeReport& report) {
+  json kept = json::array();
+  for (const auto& node : report.kept)
+    kept.push_back({{"node", node.node}, {"reason", node.reason}});
+  return {{"quantized", report.quantized.size()},
+          {"bytes_before", report.bytes_before},
+          {"bytes_after", report.bytes_after},
+          {"kept", std::move(kept)}};
+}
+
+// Of each variant, file and sidecar; nothing for one that was not made.
+json sizes(const BuildReport& build) {
+  json out = {{"fp32", build.fp32_bytes}};
+  for (const auto& [key, model] : {std::pair("smoothed", "model.int8.onnx"),
+                                   std::pair("vanilla", "model.int8.vanilla.onnx")}) {
+    uint64_t bytes = 0;
+    for (const auto& file : build.files)
+      if (file.name == model || file.name == std::string(model) + ".data") bytes += file.size;
+    if (bytes > 0) out[key] = bytes;
+  }
+  return out;
 }
 
 json calibration(const ReportInput& input) {
@@ -153,10 +214,39 @@ json make_report(const ReportInput& input) {
         {"weight_type", "qint8"},
         {"op_types", {"MatMul"}}}},
       {"command", command},
-      {"smoothing", smoothing(input.build.smoothing)},
+      {"smoothing", smoothing(input)},
+      {"quantization", quantization(input.build.quantization)},
       {"quality", quality(input)},
+      {"retrieval", input.build.retrieval ? evaluation_json(*input.build.retrieval) : json()},
+      {"speed", input.speed},
+      {"sizes", sizes(input.build)},
       {"files", std::move(files)},
       {"history", json::array()}};
+}
+
+Result<json> speed_report(const fs::path& file) {
+  OCTAVO_TRY(const json bench, read_json(file));
+  const Error wrong{Code::invalid_input,
+                    file.string() + ": is not what `octavo bench --json` prints"};
+  const json machine = bench.is_object() ? bench.value("machine", json()) : json();
+  const json lines = bench.is_object() ? bench.value("lines", json()) : json();
+  if (!machine.is_object() || !lines.is_array() || lines.empty()) return wrong;
+  json out = {{"model", fs::path(json_string(bench, "model", "")).filename().string()},
+              {"kernels", json_string(machine, "kernels", "")},
+              {"threads", json_int(machine, "threads", 0)},
+              {"weight_bytes", json_int(bench, "weight_bytes", 0)},
+              {"open_seconds", significant(json_double(bench, "open_seconds", 0))},
+              {"lines", json::array()}};
+  for (const json& line : lines) {
+    if (!line.is_object() || !line.contains("name")) return wrong;
+    out["lines"].push_back(
+        {{"name", json_string(line, "name", "")},
+         {"tokens_per_second", significant(json_double(line, "tokens_per_second", 0))},
+         {"p50_seconds", significant(json_double(line, "p50_seconds", 0))},
+         {"p95_seconds", significant(json_double(line, "p95_seconds", 0))},
+         {"share_of_roof", significant(json_double(line, "share_of_roof", 0))}});
+  }
+  return out;
 }
 
 Result<json> read_last_report(const fs::path& folder) {
@@ -173,13 +263,15 @@ Result<json> read_last_report(const fs::path& folder) {
       return Error{Code::invalid_input,
                    file.string() + ": its change history is damaged; repair it or move it away"};
   }
-  const fs::path card = folder / "README.md";
-  if (fs::exists(card, ignored)) {
-    OCTAVO_TRY(const bool ours, is_model_card(card));
+  for (const auto& [name, what] :
+       {std::pair("README.md", "model card"), std::pair("report.html", "report")}) {
+    const fs::path rendering = folder / name;
+    if (!fs::exists(rendering, ignored)) continue;
+    OCTAVO_TRY(const bool ours, is_rendering_of_build(rendering));
     if (!ours)
-      return Error{Code::invalid_input, card.string() +
-                                            ": is not the model card of a build, and a build would "
-                                            "overwrite it; choose another output folder"};
+      return Error{Code::invalid_input, rendering.string() + ": is not the " + what +
+                                            " of a build, and a build would overwrite it; choose "
+                                            "another output folder"};
   }
   return report;
 }
@@ -202,6 +294,8 @@ std::vector<std::string> changes_since(const json& previous, const json& report)
   compare(previous, report, "/quality/reference", "reference", out);
   compare(previous, report, "/quality/min_cos", "gate", out);
   if (texts_of(previous) != texts_of(report)) out.emplace_back("probe texts");
+  for (const char* key : {"retrieval", "speed"})
+    if (previous.value(key, json()) != report.value(key, json())) out.emplace_back(key);
   const auto before = hashes(previous);
   const auto after = hashes(report);
   for (const auto& [name, sha256] : after) {

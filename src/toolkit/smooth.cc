@@ -219,6 +219,14 @@ class Smoothing {
       const auto [low, high] = std::minmax_element(site.scale.begin(), site.scale.end());
       report.sites.push_back({site.input, site.weights, site.folded_into, site.refusal, site.alpha,
                               *low, *high, site.outlier_before, site.outlier_after});
+      SmoothSite& out = report.sites.back();
+      out.nodes = site.nodes;
+      if (const auto found = stats_.channel_absmax.find(site.input);
+          found != stats_.channel_absmax.end()) {
+        out.channels_before = found->second;
+        for (size_t i = 0; i < found->second.size(); ++i)
+          out.channels_after.push_back(found->second[i] / site.scale[i]);
+      }
     }
     report.search = searched_;
     report.skipped = groups_.skipped;

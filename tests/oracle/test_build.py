@@ -52,8 +52,8 @@ def test_the_folder_is_complete(built, tiny):
     copied = {str(p.relative_to(tiny / "bert")) for p in (tiny / "bert").rglob("*.json")}
     assert copied <= files
     made = files - copied
-    assert made >= {*MODELS, "report.json", "README.md"}
-    assert made <= {*MODELS, *(f"{m}.data" for m in MODELS), "report.json", "README.md"}
+    assert made >= {*MODELS, "report.json", "report.html", "README.md"}
+    assert made <= {*MODELS, *(f"{m}.data" for m in MODELS), "report.json", "report.html", "README.md"}
     for model in MODELS:
         onnxruntime.InferenceSession(built / model)
 
@@ -61,7 +61,7 @@ def test_the_folder_is_complete(built, tiny):
 def test_the_card_tells_the_truth(built):
     card, report = (built / "README.md").read_text(), report_of(built)
     rows = re.findall(r"^\| `([^`]+)` \| ([\d,]+) \| `([0-9a-f]{64})` \|$", card, re.M)
-    assert {r[0] for r in rows} == set(content(built)) - {"README.md", "report.json"}
+    assert {r[0] for r in rows} == set(content(built)) - {"README.md", "report.json", "report.html"}
     for name, size, sha256 in rows:
         data = (built / name).read_bytes()
         assert int(size.replace(",", "")) == len(data), name
@@ -206,7 +206,7 @@ def test_own_texts_and_calibration(build, tiny, tmp_path):
 
 
 def test_what_is_not_ours_is_not_overwritten(build, tiny, tmp_path):
-    for name, text in (("README.md", "# my notes"), ("report.json", '{"mine": 1}')):
+    for name, text in (("README.md", "# my notes"), ("report.json", '{"mine": 1}'), ("report.html", "<p>mine</p>")):
         folder = tmp_path / name / "out"
         folder.mkdir(parents=True)
         (folder / name).write_text(text)
