@@ -1,16 +1,19 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "base/unfinished.h"
 
 namespace octavo {
 
@@ -19,6 +22,12 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 20;
+constexpr int kMaxLinks = 40;  // as many as the kernel follows
+
+// Temporaries of `place` are named <this><pid>.<n>.tmp: nobody else's files look like that.
+std::string temporary_prefix(const fs::path& place) {
+  return "." + place.filename().string() + ".octavo.";
+}
 
 Error io_error(const fs::path& path, const char* what) {
   return {Code::io, path.string() + ": " + what + ": " + std::strerror(errno)};
@@ -44,15 +53,33 @@ Status sync_folder(const fs::path& folder) {
 }  // namespace
 
 struct AtomicFile::State {
-  fs::path target;
-  fs::path temporary;
-  int fd = -1;
+  fs::path target;     // as the caller named it
+  fs::path place;      // what that leads to
+  fs::path temporary;  // empty once it has been renamed
+  std::optional<Unfinished> unfinished;
+  int fd = -1;  // locked while the temporary is there: whoever holds the lock is alive
   std::vector<std::byte> buffer;
   uint64_t written = 0;
 
   ~State() {
-    if (fd >= 0) ::close(fd);
     if (!temporary.empty()) ::unlink(temporary.c_str());
+    if (fd >= 0) ::close(fd);
+  }
+  // False, without errno, when a sweep took the file away before it was locked.
+  bool open_temporary(const fs::path& name) {
+    const auto hold = hold_unfinished();
+    fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0) return false;
+    struct stat s {};
+    const bool taken = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (!taken && ::fstat(fd, &s) == 0 && s.st_nlink > 0) {
+      temporary = name;
+      unfinished.emplace(name);
+      return true;
+    }
+    ::close(std::exchange(fd, -1));
+    errno = 0;
+    return false;
   }
   Status flush() {
     size_t at = 0;
@@ -72,24 +99,49 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept = default;
 AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept = default;
 AtomicFile::~AtomicFile() = default;
 
+Result<fs::path> output_place(const fs::path& target) {
+  fs::path place = target;
+  std::error_code ignored;
+  if (fs::is_symlink(fs::symlink_status(place, ignored))) {
+    // The kernel may refuse to follow another user's link (fs.protected_symlinks); readlink() alone
+    // would not ask it.
+    const int fd = ::open(place.c_str(), O_PATH | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT) return io_error(target, "the link cannot be followed");
+    if (fd >= 0) ::close(fd);
+    for (int links = 0; fs::is_symlink(fs::symlink_status(place, ignored)); ++links) {
+      if (links == kMaxLinks)
+        return Error{Code::invalid_input, target.string() + ": leads through too many links"};
+      place = folder_of(place) / fs::read_symlink(place, ignored);
+    }
+  }
+  const fs::path folder = folder_of(place);
+  if (!fs::is_directory(folder, ignored))
+    return Error{Code::not_found, target.string() + ": the folder " + folder.string() +
+                                      " does not exist; create it first"};
+  const fs::file_status status = fs::status(place, ignored);
+  if (fs::is_directory(status))
+    return Error{Code::invalid_input, target.string() + ": is a folder, not a file"};
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    return Error{Code::invalid_input,
+                 target.string() +
+                     ": is a pipe or a device, which a file that appears whole would "
+                     "replace; write to a regular file"};
+  return place;
+}
+
 Result<AtomicFile> AtomicFile::create(const fs::path& target) {
   static std::atomic<uint64_t> counter{0};
   auto state = std::make_unique<State>();
   state->target = target;
-  const fs::path folder = folder_of(target);
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored))
-    return Error{Code::not_found, target.string() + ": the folder " + folder.string() +
-                                      " does not exist; create it first"};
-  if (fs::is_directory(target, ignored))
-    return Error{Code::invalid_input, target.string() + ": is a folder, not a file"};
-  const fs::path temporary =
-      folder / ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." +
-                std::to_string(counter.fetch_add(1)) + ".tmp");
-  state->fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (state->fd < 0) return io_error(target, "cannot be created");
-  state->temporary = temporary;
-  return AtomicFile(std::move(state));
+  OCTAVO_TRY(state->place, output_place(target));
+  sweep_temporaries(state->place);
+  // A name may be that of a dead process whose number is ours.
+  for (;;) {
+    const std::string name = temporary_prefix(state->place) + std::to_string(::getpid()) + "." +
+                             std::to_string(counter.fetch_add(1)) + ".tmp";
+    if (state->open_temporary(folder_of(state->place) / name)) return AtomicFile(std::move(state));
+    if (errno != 0 && errno != EEXIST) return io_error(target, "cannot be created");
+  }
 }
 
 Status AtomicFile::write(std::span<const std::byte> bytes) {
@@ -132,25 +184,33 @@ Status AtomicFile::rewrite(uint64_t at, std::span<const std::byte> bytes) {
 uint64_t AtomicFile::size() const { return state_->written; }
 const fs::path& AtomicFile::target() const { return state_->target; }
 
+Result<fs::path> AtomicFile::staged() {
+  OCTAVO_CHECK(state_->flush());
+  return state_->temporary;
+}
+
 Status AtomicFile::flush_and_sync() {
   OCTAVO_CHECK(state_->flush());
   if (::fsync(state_->fd) != 0) return io_error(state_->target, "cannot be synced");
-  const int fd = std::exchange(state_->fd, -1);
-  if (::close(fd) != 0) return io_error(state_->target, "cannot be closed");
   return Done{};
 }
 
 Status AtomicFile::publish() {
-  if (::rename(state_->temporary.c_str(), state_->target.c_str()) != 0)
+  if (::rename(state_->temporary.c_str(), state_->place.c_str()) != 0)
     return io_error(state_->target, "cannot be renamed into place");
   state_->temporary.clear();
+  state_->unfinished.reset();
+  ::close(std::exchange(state_->fd, -1));  // errors have shown in fsync
   return Done{};
 }
 
 Status AtomicFile::commit() {
   OCTAVO_CHECK(flush_and_sync());
-  OCTAVO_CHECK(publish());
-  return sync_folder(folder_of(state_->target));
+  {
+    const auto hold = hold_unfinished();
+    OCTAVO_CHECK(publish());
+  }
+  return sync_folder(folder_of(state_->place));
 }
 
 Result<AtomicFile*> AtomicFiles::add(const fs::path& target) {
@@ -161,8 +221,11 @@ Result<AtomicFile*> AtomicFiles::add(const fs::path& target) {
 
 Status AtomicFiles::commit() {
   for (auto& file : files_) OCTAVO_CHECK(file->flush_and_sync());
-  for (auto& file : files_) OCTAVO_CHECK(file->publish());
-  for (auto& file : files_) OCTAVO_CHECK(sync_folder(folder_of(file->target())));
+  {
+    const auto hold = hold_unfinished();
+    for (auto& file : files_) OCTAVO_CHECK(file->publish());
+  }
+  for (auto& file : files_) OCTAVO_CHECK(sync_folder(folder_of(file->state_->place)));
   files_.clear();
   return Done{};
 }
@@ -173,21 +236,20 @@ Status write_file(const fs::path& target, std::string_view content) {
   return file.commit();
 }
 
-void sweep_temporaries(const fs::path& folder) {
+void sweep_temporaries(const fs::path& target) {
+  const std::string prefix = temporary_prefix(target);
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (const auto& entry : fs::directory_iterator(folder_of(target), error)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(".") || !name.ends_with(".tmp")) continue;
-    const std::string stem = name.substr(0, name.size() - 4);  // .<name>.<pid>.<n>
-    const size_t n_dot = stem.rfind('.');
-    if (n_dot == 0 || n_dot == std::string::npos) continue;
-    const size_t pid_dot = stem.rfind('.', n_dot - 1);
-    if (pid_dot == 0 || pid_dot == std::string::npos) continue;
-    pid_t pid = 0;
-    const char* end = stem.data() + n_dot;
-    const auto parsed = std::from_chars(stem.data() + pid_dot + 1, end, pid);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || pid <= 0) continue;
-    if (::kill(pid, 0) != 0 && errno == ESRCH) fs::remove(entry.path(), error);
+    // On network file systems locks do not tell one part of a process from another.
+    if (!name.starts_with(prefix) || !name.ends_with(".tmp") || is_unfinished(entry.path()))
+      continue;
+    const int fd = ::open(entry.path().c_str(), O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) continue;
+    struct stat s {};
+    if (::fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && ::flock(fd, LOCK_EX | LOCK_NB) == 0)
+      ::unlink(entry.path().c_str());
+    ::close(fd);
   }
 }
 

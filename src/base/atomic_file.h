@@ -2,9 +2,9 @@
 // Files that appear whole or not at all: written under a temporary name in the same folder,
 // fsynced, then renamed. AtomicFiles publishes several files as one step, in the order they were
 // added, so a model that names a sidecar is added after it and never appears alone. Destroyed
-// without commit(), or killed at any moment, it leaves what was there before untouched (a kill can
-// leave a file named
-// .<name>.<pid>.<n>.tmp behind; sweep_temporaries() removes those of dead processes).
+// without commit(), or killed at any moment, it leaves what was there before untouched. A kill can
+// leave a file .<name>.octavo.<pid>.<n>.tmp behind, which the next writer of <name> removes: nobody
+// holds its lock any more. A target that is a symlink stays one, and what it leads to is replaced.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,9 +18,15 @@
 
 namespace octavo {
 
+// What a write to `target` replaces: symlinks followed to their end, where there may be no file
+// yet. Errors: not_found (no such folder); invalid_input when a folder, a pipe or a device is
+// there.
+Result<std::filesystem::path> output_place(const std::filesystem::path& target);
+
 class AtomicFile {
  public:
-  // Truncates nothing: the target keeps its old content until commit(). Errors: io, not_found.
+  // Truncates nothing: the target keeps its old content until commit(). Errors: io and those of
+  // output_place().
   static Result<AtomicFile> create(const std::filesystem::path& target);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&& other) noexcept;
@@ -34,6 +40,8 @@ class AtomicFile {
   uint64_t size() const;  // bytes written so far
   const std::filesystem::path& target() const;
 
+  // Where what was written so far can be looked at before commit().
+  Result<std::filesystem::path> staged();
   Status commit();  // flush, fsync, rename, fsync the folder
 
  private:
@@ -59,7 +67,7 @@ class AtomicFiles {
 // One call for small files.
 Status write_file(const std::filesystem::path& target, std::string_view content);
 
-// Removes .<name>.<pid>.<n>.tmp files in `folder` whose process is gone.
-void sweep_temporaries(const std::filesystem::path& folder);
+// Removes what dead writers of that very file left beside it. create() does so, too.
+void sweep_temporaries(const std::filesystem::path& target);
 
 }  // namespace octavo

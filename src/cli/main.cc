@@ -11,8 +11,10 @@
 #include <sstream>
 #include <string>
 
+#include "base/unfinished.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/interrupt.h"
 #include "octavo/version.h"
 
 namespace {
@@ -105,8 +107,12 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  octavo::cli::clean_up_when_interrupted();
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    // Interrupted in the last moment: the signal ends the program, and this waits for it.
+    const auto hold = octavo::hold_unfinished();
+    return code;
   } catch (const std::bad_alloc&) {
     std::fputs("octavo: out of memory\n", stderr);
   } catch (const std::exception& e) {

@@ -1,12 +1,9 @@
 #include "embed/fused_model.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -240,8 +237,8 @@ Result<FusedModel> from_packed(const fs::path& packed, const fs::path& onnx_file
 }
 
 // Writes the packed form; where that fails (no folder, disk full) the model stays in memory.
-Status write_made(const fs::path& packed, const std::vector<SourceFile>& sources,
-                  const Made& made) {
+Result<AtomicFile> write_made(const fs::path& packed, const std::vector<SourceFile>& sources,
+                              const Made& made) {
   PackedHeader header;
   header.spec = made.compiled.spec;
   header.sources = sources;
@@ -253,7 +250,7 @@ Status write_made(const fs::path& packed, const std::vector<SourceFile>& sources
     tensors.push_back({"embed.table", made.table.dtype(), made.table.shape(),
                        [table = made.table]() -> Result<Tensor> { return table; }});
   }
-  return write_packed(packed, header, tensors);
+  return stage_packed(packed, header, tensors);
 }
 
 }  // namespace
@@ -282,25 +279,21 @@ Result<FusedModel> open_fused(const fs::path& onnx_file, const FusedOptions& opt
   OCTAVO_TRY(const auto sources, sources_of(onnx_file, onnx));
   Maker maker(onnx.model, options, pool);
   OCTAVO_TRY(const Made made, maker.make());
-  // Under a temporary name until it has been checked: what has the real name is believed.
-  sweep_temporaries(packed.parent_path());
-  const fs::path staged =
-      packed.parent_path() / ("." + packed.filename().string() + "." + std::to_string(::getpid()) +
-                              "." + std::to_string(std::random_device{}()) + ".tmp");
+  // Not under its real name until it has been checked: what has that name is believed.
+  Result<AtomicFile> file = write_made(packed, sources, made);
   Result<FusedModel> model{Error{Code::internal, "not packed"}};
-  if (write_made(staged, sources, made)) model = from_packed(staged, onnx_file, options, *pool);
+  if (file) {
+    if (const Result<fs::path> staged = file->staged())
+      model = from_packed(*staged, onnx_file, options, *pool);
+  }
   const bool written = model.ok();
   if (!written) model = in_memory(made);
-  std::error_code error;
   Status status = model ? maker.check(*model->encoder) : Status(model.error());
   // A model that was replaced while it was packed is not what the packed form was made from.
   const Result<std::vector<SourceFile>> after = sources_of(onnx_file, onnx);
   const bool same = after && *after == sources;
-  if (status && written && same) {
-    fs::rename(staged, packed, error);
-    if (!error) model->packed = packed;
-  }
-  if (!status || !written || !same || error) fs::remove(staged, error);
+  const bool kept = status && written && same && file->commit();
+  if (model) model->packed = kept ? packed : fs::path();
   if (!status) return std::move(status).error();
   model->from_cache = false;
   return model;

@@ -117,8 +117,8 @@ Result<fs::path> packed_path(const fs::path& model_file) {
                    std::to_string(kPackedLayout) + ".safetensors");
 }
 
-Status write_packed(const fs::path& file, const PackedHeader& header,
-                    const std::vector<fused::PackedTensor>& tensors) {
+Result<AtomicFile> stage_packed(const fs::path& file, const PackedHeader& header,
+                                const std::vector<fused::PackedTensor>& tensors) {
   std::vector<TensorSpec> specs;
   for (const auto& t : tensors) specs.push_back({t.name, t.dtype, t.shape});
   specs.push_back({kChecksums, DType::u64, {static_cast<int64_t>(tensors.size()) + 1}});
@@ -141,7 +141,13 @@ Status write_packed(const fs::path& file, const PackedHeader& header,
   }
   checksums.push_back(checksum(spec, sources, header));
   OCTAVO_CHECK(writer.write(std::as_bytes(std::span(checksums))));
-  return writer.commit();
+  return writer.finish();
+}
+
+Status write_packed(const fs::path& file, const PackedHeader& header,
+                    const std::vector<fused::PackedTensor>& tensors) {
+  OCTAVO_TRY(AtomicFile staged, stage_packed(file, header, tensors));
+  return staged.commit();
 }
 
 Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "runtime/fused/compile.h"
@@ -54,6 +55,9 @@ Result<std::filesystem::path> packed_path(const std::filesystem::path& model_fil
 // Errors: io; those of `make`.
 Status write_packed(const std::filesystem::path& file, const PackedHeader& header,
                     const std::vector<fused::PackedTensor>& tensors);
+// The same up to commit(): what has the real name is believed, so it is checked before it gets it.
+Result<AtomicFile> stage_packed(const std::filesystem::path& file, const PackedHeader& header,
+                                const std::vector<fused::PackedTensor>& tensors);
 
 struct Packed {
   PackedHeader header;

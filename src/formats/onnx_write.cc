@@ -273,10 +273,11 @@ std::vector<fs::path> source_files(const fs::path& file, const OnnxFile& onnx) {
 }
 
 Status check_onnx_output(const fs::path& file, const OnnxWriteOptions& options) {
-  OCTAVO_CHECK(check_replaceable(file, file, options));
+  OCTAVO_TRY(const fs::path place, output_place(file));
+  OCTAVO_CHECK(check_replaceable(place, place, options));
   if (options.external_data) {
-    OCTAVO_TRY(const fs::path sidecar, sidecar_path(file, options));
-    OCTAVO_CHECK(check_replaceable(sidecar, file, options));
+    OCTAVO_TRY(const fs::path sidecar, sidecar_path(place, options));
+    OCTAVO_CHECK(check_replaceable(sidecar, place, options));
   }
   OCTAVO_TRY(const AtomicFile trial, AtomicFile::create(file));
   return Done{};
@@ -284,10 +285,12 @@ Status check_onnx_output(const fs::path& file, const OnnxWriteOptions& options) 
 
 Status write_onnx(const Model& model, const fs::path& file, const OnnxWriteOptions& options,
                   const Progress& progress) {
-  sweep_temporaries(file.has_parent_path() ? file.parent_path() : fs::path("."));
-  Status written = Writer(model, file, options, progress).run();
+  // Beside what a symlink leads to: there the sidecar is found, through the link and without it.
+  OCTAVO_TRY(const fs::path place, output_place(file));
+  if (const auto sidecar = sidecar_path(place, options)) sweep_temporaries(*sidecar);
+  Status written = Writer(model, place, options, progress).run();
   // Errors of the files themselves name them already.
-  if (written || written.error().message.starts_with(file.string())) return written;
+  if (written || written.error().message.starts_with(place.string())) return written;
   return std::move(written).within(file.string());
 }
 

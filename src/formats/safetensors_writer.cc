@@ -67,7 +67,7 @@ Result<SafetensorsWriter> SafetensorsWriter::create(
 
 Status SafetensorsWriter::write(std::span<const std::byte> bytes) { return file_.write(bytes); }
 
-Status SafetensorsWriter::commit() {
+Result<AtomicFile> SafetensorsWriter::finish() {
   const std::string target = file_.target().string();
   uint64_t left = file_.size() - 8 - header_size_;
   for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -88,7 +88,12 @@ Status SafetensorsWriter::commit() {
   OCTAVO_TRY(std::string text, header().within(target));
   text.resize(header_size_, ' ');
   OCTAVO_CHECK(file_.rewrite(8, std::as_bytes(std::span(text.data(), text.size()))));
-  return file_.commit();
+  return std::move(file_);
+}
+
+Status SafetensorsWriter::commit() {
+  OCTAVO_TRY(AtomicFile file, finish());
+  return file.commit();
 }
 
 }  // namespace octavo

@@ -32,6 +32,8 @@ class SafetensorsWriter {
   Status write(std::span<const std::byte> bytes);
   // Errors: io; internal when the bytes written are not those announced.
   Status commit();
+  // The whole file under its temporary name, for a look at it before its commit(). The last call.
+  Result<AtomicFile> finish();
 
  private:
   SafetensorsWriter(AtomicFile file, std::vector<TensorSpec> tensors,

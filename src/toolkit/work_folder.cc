@@ -6,11 +6,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/unfinished.h"
 
 namespace octavo {
 
@@ -51,6 +53,7 @@ bool same_content(const fs::path& a, const fs::path& b) {
 struct WorkFolder::State {
   fs::path output;
   fs::path work;
+  std::optional<Unfinished> unfinished;
   std::vector<fs::path> made;  // folders that were not there, the innermost first
   int lock = -1;
 
@@ -95,9 +98,11 @@ Result<WorkFolder> WorkFolder::create(const fs::path& output) {
     sweep(output);
   }
   const fs::path work = output / (std::string(kPrefix) + std::to_string(::getpid()));
+  const auto hold = hold_unfinished();
   if (!fs::create_directory(work, error))
     return io_error(work, "cannot be created", error ? error.value() : EEXIST);
   state->work = work;
+  state->unfinished.emplace(work);
   return WorkFolder(std::move(state));
 }
 
@@ -109,6 +114,7 @@ Status WorkFolder::publish(const fs::path& name) {
     fs::remove(from, error);
     return Done{};
   }
+  const auto hold = hold_unfinished();
   fs::create_directories(to.parent_path(), error);
   if (error) return io_error(to.parent_path(), "cannot be created", error.value());
   fs::rename(from, to, error);

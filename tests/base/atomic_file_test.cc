@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <sstream>
+
+#include "base/unfinished.h"
 
 namespace octavo {
 namespace {
@@ -90,7 +93,78 @@ TEST_F(AtomicFileTest, AKilledWriterLeavesTheOldFileAndTheNextSweepsItsTrash) {
   ASSERT_TRUE(WIFSIGNALED(state));
   EXPECT_EQ(read(folder_ / "a"), "old");
   EXPECT_EQ(entries(), 2U);
-  sweep_temporaries(folder_);
+  ASSERT_TRUE(write_file(folder_ / "b", "another file"));
+  EXPECT_EQ(entries(), 3U) << "the trash is not b's";
+  ASSERT_TRUE(write_file(folder_ / "a", "new"));
+  EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(AtomicFileTest, SweepsNothingElse) {
+  // Names of other programs, of dead processes, of folders, and of a writer that is at work.
+  for (const char* name : {".a.4000000.0.tmp", ".a.4000000.cache.tmp", ".b.octavo.4000000.0.tmp"})
+    std::ofstream(folder_ / name) << "not ours";
+  fs::create_directories(folder_ / ".a.octavo.4000000.1.tmp" / "inside");
+  auto alive = AtomicFile::create(folder_ / "a");
+  ASSERT_TRUE(alive);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(write_file(folder_ / "a", "by another process") ? 0 : 1);
+  int state = 0;
+  ASSERT_EQ(::waitpid(child, &state, 0), child);
+  EXPECT_EQ(state, 0);
+  ASSERT_TRUE(alive->write("alive"));
+  ASSERT_TRUE(alive->commit());
+  EXPECT_EQ(read(folder_ / "a"), "alive");
+  EXPECT_EQ(entries(), 5U);
+}
+
+TEST_F(AtomicFileTest, ASymlinkStaysAndItsTargetIsReplaced) {
+  fs::create_directory(folder_ / "real");
+  ASSERT_TRUE(write_file(folder_ / "real" / "file", "old"));
+  fs::create_symlink("real/file", folder_ / "relative");
+  fs::create_symlink(folder_ / "relative", folder_ / "absolute");
+  fs::create_symlink("real/new", folder_ / "dangling");
+  fs::create_symlink("loop", folder_ / "loop");
+  ASSERT_TRUE(write_file(folder_ / "absolute", "new"));
+  ASSERT_TRUE(write_file(folder_ / "dangling", "made"));
+  EXPECT_EQ(read(folder_ / "real" / "file"), "new");
+  EXPECT_EQ(read(folder_ / "real" / "new"), "made");
+  for (const char* link : {"relative", "absolute", "dangling"})
+    EXPECT_TRUE(fs::is_symlink(folder_ / link)) << link;
+  EXPECT_FALSE(write_file(folder_ / "loop", "x"));
+  EXPECT_EQ(entries(), 5U);
+}
+
+TEST_F(AtomicFileTest, PipesAndDevicesAreNotReplaced) {
+  ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0666), 0);
+  fs::create_symlink("/dev/null", folder_ / "null");
+  for (const char* name : {"fifo", "null"}) {
+    const auto written = write_file(folder_ / name, "x");
+    ASSERT_FALSE(written) << name;
+    EXPECT_EQ(written.error().code, Code::invalid_input);
+    EXPECT_NE(written.error().message.find((folder_ / name).string()), std::string::npos);
+  }
+  EXPECT_TRUE(fs::is_fifo(folder_ / "fifo"));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "null"));
+  EXPECT_EQ(entries(), 2U);
+}
+
+// What a program does before a signal ends it.
+TEST_F(AtomicFileTest, UnfinishedFilesCanBeRemovedByWhoeverEndsTheProcess) {
+  ASSERT_TRUE(write_file(folder_ / "done", "x"));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto a = AtomicFile::create(folder_ / "a");
+    auto b = AtomicFile::create(folder_ / "done");
+    fs::create_directories(folder_ / "work" / "inside");
+    const Unfinished work(folder_ / "work");
+    { const Unfinished forgotten(folder_ / "done"); }
+    remove_unfinished();
+    ::_exit(a && b ? 0 : 1);
+  }
+  int state = 0;
+  ASSERT_EQ(::waitpid(child, &state, 0), child);
+  EXPECT_EQ(state, 0);
+  EXPECT_EQ(read(folder_ / "done"), "x");
   EXPECT_EQ(entries(), 1U);
 }
 
