@@ -144,6 +144,15 @@ struct Table {
   void (*gemm_u8s8_f32)(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
                         const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
                         Epilogue epilogue, float* c, size_t ldc);
+  // The same two with 16-bit activations: 65,535 for 255, and each number is two bytes, the high
+  // ones of a row at y, the low ones ldy further; of zero points, too, there are two a row.
+  // f = fma(fma(float(high sum), 256, float(low sum)), a_scale[m] * scale[n], bias[n]).
+  void (*quantize_rows_f32_u16)(size_t rows, size_t n, const float* x, size_t ldx,
+                                const float* factor, uint8_t* y, size_t ldy, float* scale,
+                                uint8_t* zero);
+  void (*gemm_u16s8_f32)(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
+                         const float* a_scale, const uint8_t* a_zero, const LayerS8& layer,
+                         Epilogue epilogue, float* c, size_t ldc);
   // gemm_f32 with weights packed by pack_bf16: the bits that the same weights give as floats.
   void (*gemm_bf16_f32)(size_t m, size_t n0, size_t n1, size_t k, const float* a, size_t lda,
                         const uint16_t* packed, const float* bias, float* c, size_t ldc);

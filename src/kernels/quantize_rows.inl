@@ -25,9 +25,10 @@ struct Range {
   }
 };
 
+// The range of a row of x * factor, widened to hold 0. False when a number of it, or the range, is
+// none that is finite.
 template <bool kFactor>
-void quantize_row(size_t n, const float* x, const float* factor, uint8_t* y, float* scale,
-                  uint8_t* zero) {
+inline bool row_range(size_t n, const float* x, const float* factor, float* low, float* range) {
   const size_t whole = n / kLanes * kLanes;
   const size_t rest = n - whole;
   // Two at a time, for the latency of the operations; their order does not show in the result.
@@ -40,9 +41,23 @@ void quantize_row(size_t n, const float* x, const float* factor, uint8_t* y, flo
   }
   for (; i < whole; i += kLanes) even.take(scaled<kFactor>(x, factor, i));
   if (rest > 0) odd.take(scaled<kFactor>(x, factor, whole, rest));
-  const float low = reduce_min(min(odd.low, even.low));
-  const float range = reduce_max(max(odd.high, even.high)) - low;
-  const bool finite = reduce_add(add(odd.finite, even.finite)) == 0.0F && range - range == 0.0F;
+  *low = reduce_min(min(odd.low, even.low));
+  *range = reduce_max(max(odd.high, even.high)) - *low;
+  return reduce_add(add(odd.finite, even.finite)) == 0.0F && *range - *range == 0.0F;
+}
+
+// round_half_even(-low / scale), no more than `top`.
+inline int row_zero(float low, float scale, int top) {
+  const auto offset = static_cast<int>(__builtin_rintf(-low / scale));
+  return offset > top ? top : offset;
+}
+
+template <bool kFactor>
+void quantize_row(size_t n, const float* x, const float* factor, uint8_t* y, float* scale,
+                  uint8_t* zero) {
+  float low;
+  float range;
+  const bool finite = row_range<kFactor>(n, x, factor, &low, &range);
   if (!finite || range < kLeastRange) {
     *scale = finite ? 0.0F : __builtin_nanf("");
     *zero = 0;
@@ -50,10 +65,11 @@ void quantize_row(size_t n, const float* x, const float* factor, uint8_t* y, flo
     return;
   }
   *scale = range / 255.0F;
-  const auto offset = static_cast<int>(__builtin_rintf(-low / *scale));
-  *zero = static_cast<uint8_t>(offset > 255 ? 255 : offset);
+  *zero = static_cast<uint8_t>(row_zero(low, *scale, 255));
   const F inverse = set(1.0F / *scale);
-  for (i = 0; i < whole; i += kLanes) {
+  const size_t whole = n / kLanes * kLanes;
+  const size_t rest = n - whole;
+  for (size_t i = 0; i < whole; i += kLanes) {
     store_clamped(y + i, mul(scaled<kFactor>(x, factor, i), inverse), *zero);
   }
   if (rest > 0) {
@@ -68,5 +84,59 @@ void quantize_rows(size_t rows, size_t n, const float* x, size_t ldx, const floa
   for (size_t r = 0; r < rows; ++r, x += ldx, y += ldy) {
     factor == nullptr ? quantize_row<false>(n, x, factor, y, scale + r, zero + r)
                       : quantize_row<true>(n, x, factor, y, scale + r, zero + r);
+  }
+}
+
+// 16 bits as two bytes. floor(v / 256) = round((2 v - 255) / 512): all exact below 2^17, and never
+// half way.
+inline void store_two_bytes(uint8_t* high, uint8_t* low, F scaled_x, float zero) {
+  const F v = min(max(add(round(scaled_x), set(zero)), set(0.0F)), set(65535.0F));
+  const F top = round(fma(v, set(1.0F / 256), set(-255.0F / 512)));
+  store_clamped(high, top, 0);
+  store_clamped(low, fma(top, set(-256.0F), v), 0);
+}
+
+template <bool kFactor>
+void quantize_row_u16(size_t n, const float* x, const float* factor, uint8_t* y, size_t ldy,
+                      float* scale, uint8_t* zero) {
+  float low;
+  float range;
+  const bool finite = row_range<kFactor>(n, x, factor, &low, &range);
+  zero[0] = 0;
+  zero[1] = 0;
+  if (!finite || range < kLeastRange) {
+    *scale = finite ? 0.0F : __builtin_nanf("");
+    for (size_t j = 0; j < n; ++j) {
+      y[j] = 0;
+      y[ldy + j] = 0;
+    }
+    return;
+  }
+  *scale = range / 65535.0F;
+  const int offset = row_zero(low, *scale, 65535);
+  zero[0] = static_cast<uint8_t>(offset / 256);
+  zero[1] = static_cast<uint8_t>(offset % 256);
+  const F inverse = set(1.0F / *scale);
+  const size_t whole = n / kLanes * kLanes;
+  const size_t rest = n - whole;
+  const auto shift = static_cast<float>(offset);
+  for (size_t i = 0; i < whole; i += kLanes) {
+    store_two_bytes(y + i, y + ldy + i, mul(scaled<kFactor>(x, factor, i), inverse), shift);
+  }
+  if (rest > 0) {
+    uint8_t last[2][kLanes];
+    store_two_bytes(last[0], last[1], mul(scaled<kFactor>(x, factor, whole, rest), inverse), shift);
+    for (size_t j = 0; j < rest; ++j) {
+      y[whole + j] = last[0][j];
+      y[ldy + whole + j] = last[1][j];
+    }
+  }
+}
+
+void quantize_rows_u16(size_t rows, size_t n, const float* x, size_t ldx, const float* factor,
+                       uint8_t* y, size_t ldy, float* scale, uint8_t* zero) {
+  for (size_t r = 0; r < rows; ++r, x += ldx, y += 2 * ldy, zero += 2) {
+    factor == nullptr ? quantize_row_u16<false>(n, x, factor, y, ldy, scale + r, zero)
+                      : quantize_row_u16<true>(n, x, factor, y, ldy, scale + r, zero);
   }
 }

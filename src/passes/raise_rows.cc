@@ -1,6 +1,7 @@
 // Integer products with a scale a row, in the ops that passes/quantize_rows.h lists:
 //
 //   (Cast(MatMulInteger(q, W) - Cast(zero) * column_sums)) * (scale * W_scale)
+//   (256 * that of the high bytes of q + that of the low ones) * (scale * W_scale)
 //
 // The chain from X to q is followed in that one spelling, in any order of commuting operands.
 // Whether the sums are those of W shows in the check of the raised model's numbers.
@@ -112,6 +113,31 @@ std::optional<Sums> shifted_sums(const View& view, const std::string& value) {
   return std::nullopt;
 }
 
+// q when high = Floor(q / 256) and low = q - 256 high.
+std::string joined(const View& view, const std::string& high, const std::string& low) {
+  const Node* floor = view.standard(high, "Floor");
+  const Node* parts = floor == nullptr ? nullptr : view.standard(floor->inputs[0], "Div", 2);
+  const Node* rest = view.standard(low, "Sub", 2);
+  if (parts == nullptr || rest == nullptr || !is_number(view, parts->inputs[1], 256) ||
+      rest->inputs[0] != parts->inputs[0])
+    return {};
+  const bool fits = beside_number(view, view.standard(rest->inputs[1], "Mul", 2), 256) == high;
+  return fits ? parts->inputs[0] : std::string();
+}
+
+std::optional<Sums> wide_sums(const View& view, const std::string& value) {
+  const Node* add = view.standard(value, "Add", 2);
+  if (add == nullptr) return std::nullopt;
+  for (const auto& [raised, lower] : both_orders(*add)) {
+    const auto high = shifted_sums(view, beside_number(view, view.standard(raised, "Mul", 2), 256));
+    const auto low = shifted_sums(view, lower);
+    if (!high || !low || high->weight != low->weight) continue;
+    Sums s{joined(view, high->q, low->q), joined(view, high->zero, low->zero), high->weight};
+    if (!s.q.empty() && !s.zero.empty()) return s;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Linear> match_row_product(const View& view, const std::string& value) {
@@ -119,8 +145,11 @@ std::optional<Linear> match_row_product(const View& view, const std::string& val
   factors_of(view, value, 2, factors);
   if (factors.size() != 3) return std::nullopt;
   for (const auto& f : factors) {
-    const auto sums = shifted_sums(view, f);
-    const auto rows = sums ? quantized_rows(view, sums->q, sums->zero, 255) : std::nullopt;
+    auto sums = shifted_sums(view, f);
+    const bool wide = !sums;
+    if (wide) sums = wide_sums(view, f);
+    const auto rows =
+        sums ? quantized_rows(view, sums->q, sums->zero, wide ? 65535 : 255) : std::nullopt;
     if (!rows) continue;
     auto p = integer_weights(view, rows->x, sums->weight, "");
     if (!p) return std::nullopt;
@@ -132,7 +161,7 @@ std::optional<Linear> match_row_product(const View& view, const std::string& val
         p->scale = std::move(scale);
       }
     }
-    p->scales = raised::kPerRow;
+    p->scales = wide ? raised::kPerRow16 : raised::kPerRow;
     return input_scale && p->scale ? p : std::nullopt;
   }
   return std::nullopt;

@@ -1,5 +1,6 @@
 // The product of a linear layer with everything after it: ref against int64 sums and double
-// functions, every instruction set against ref byte for byte.
+// functions, every instruction set against ref byte for byte. With activations of 8 bits, and of 16
+// as two rows of bytes.
 
 #include <gtest/gtest.h>
 
@@ -61,6 +62,7 @@ double finished(Epilogue e, double f, double before, double up) {
 struct Problem {
   size_t m, n, k;
   Epilogue epilogue;
+  size_t parts;                        // rows of bytes for each row
   size_t matrices, columns, lda, ldc;  // columns: packed ones that exist
   Guarded<uint8_t> a, zero;
   Guarded<int8_t> b, packed;
@@ -69,17 +71,18 @@ struct Problem {
   bool with_bias;
 
   Problem(size_t rows, size_t outputs, size_t depth, Epilogue e, bool bias_too = true,
-          size_t slack = 0)
+          size_t slack = 0, size_t bytes = 1)
       : m(rows),
         n(outputs),
         k(depth),
         epilogue(e),
+        parts(bytes),
         matrices(gated(e) ? 2 : 1),
         columns(gated(e) ? gated_columns(n) : n),
         lda(k + slack),
         ldc((gated(e) ? columns / 2 : n) + slack),
-        a((m - 1) * lda + k),
-        zero(m),
+        a((m * parts - 1) * lda + k),
+        zero(m * parts),
         b(matrices * k * n),
         packed(packed_s8_bytes(k, columns)),
         sums(whole()),
@@ -92,7 +95,7 @@ struct Problem {
     for (uint8_t& x : zero.span()) x = static_cast<uint8_t>(random.bits());
     for (int8_t& x : b.span()) x = static_cast<int8_t>(random.integer(-127, 127));
     // Products of about 1, so that the activations are where they bend.
-    const float unit = 1e-4F / std::sqrt(static_cast<float>(k));
+    const float unit = (parts == 1 ? 1e-4F : 4e-7F) / std::sqrt(static_cast<float>(k));
     for (float& x : a_scale.span()) x = random.uniform(0.5F, 2.0F) * unit;
     for (size_t j = 0; j < n * matrices; ++j) {
       scale[column(j)] = random.uniform(0.5F, 2.0F);
@@ -124,17 +127,23 @@ struct Problem {
   }
   Guarded<float> run(const Table& table) const {
     auto c = before();
-    table.gemm_u8s8_f32(m, 0, columns, a.data(), lda, a_scale.data(), zero.data(), layer(),
-                        epilogue, c.data(), ldc);
+    const auto gemm = parts == 1 ? table.gemm_u8s8_f32 : table.gemm_u16s8_f32;
+    gemm(m, 0, columns, a.data(), lda, a_scale.data(), zero.data(), layer(), epilogue, c.data(),
+         ldc);
     return c;
   }
+  int64_t sum(size_t row, size_t matrix, size_t j) const {
+    int64_t total = 0;
+    for (size_t p = 0; p < k; ++p)
+      total += (int64_t{a[row * lda + p]} - zero[row]) * b[(matrix * k + p) * n + j];
+    return total;
+  }
   double product(size_t i, size_t matrix, size_t j) const {
-    int64_t sum = 0;
-    for (size_t p = 0; p < k; ++p) {
-      sum += (int64_t{a[i * lda + p]} - zero[i]) * b[(matrix * k + p) * n + j];
-    }
+    int64_t total = 0;
+    for (size_t part = 0; part < parts; ++part)
+      total = total * 256 + sum(i * parts + part, matrix, j);
     const size_t at = column(matrix * n + j);
-    const double f = static_cast<double>(sum) * a_scale[i] * scale[at];
+    const double f = static_cast<double>(total) * a_scale[i] * scale[at];
     return with_bias ? f + bias[at] : f;
   }
   std::string text() const {
@@ -220,6 +229,53 @@ TEST(GemmU8S8F32, EmptyAndBrokenRows) {
       EXPECT_TRUE(test::same_bytes(want, problem.run(*table))) << table->name << problem.text();
     }
   }
+}
+
+TEST(GemmU16S8F32, EverySizeAndEpilogue) {
+  size_t turn = 0;
+  for (const size_t m : {1, 2, 3, 4, 6, 7, 11}) {
+    for (const size_t n : {1, 33, 63, 64, 65, 130}) {
+      for (const size_t k : {1, 3, 4, 5, 64, 1025}) {
+        for (const Epilogue e : kEpilogues) {
+          if (k > 64 && turn % 4 != 0) {
+            ++turn;
+            continue;
+          }
+          Problem(m, n, k, e, turn % 2 == 0, turn % 3, 2).expect_right();
+          ++turn;
+        }
+      }
+    }
+  }
+}
+
+// The rounding of a file with two products: 256 times one sum, the other, a scale.
+TEST(GemmU16S8F32, RoundsAsTheFileDoes) {
+  Problem problem(9, 70, 3072, Epilogue::store, false, 0, 2);
+  for (uint8_t& x : problem.zero.span()) x = 0;
+  const auto c = problem.run(kRef);
+  for (size_t i = 0; i < problem.m; ++i) {
+    for (size_t j = 0; j < problem.n; ++j) {
+      const auto high = static_cast<float>(problem.sum(2 * i, 0, j));
+      const auto low = static_cast<float>(problem.sum(2 * i + 1, 0, j));
+      const float scale = problem.a_scale[i] * problem.scale[j];
+      ASSERT_EQ(c[i * problem.ldc + j], (high * 256.0F + low) * scale);
+    }
+  }
+}
+
+TEST(GemmU16S8F32, EmptyAndBrokenRows) {
+  Problem problem(8, 96, 20, Epilogue::swiglu, false, 0, 2);
+  problem.a_scale[2] = 0;
+  problem.a_scale[5] = std::numeric_limits<float>::quiet_NaN();
+  const auto want = problem.run(kRef);
+  for (size_t j = 0; j < problem.n; ++j) {
+    EXPECT_EQ(want[2 * problem.ldc + j], 0);
+    EXPECT_TRUE(std::isnan(want[5 * problem.ldc + j]));
+    EXPECT_TRUE(std::isfinite(want[4 * problem.ldc + j]));
+  }
+  for (const Table* table : test::tables())
+    EXPECT_TRUE(test::same_bytes(want, problem.run(*table))) << table->name;
 }
 
 TEST(GemmU8S8F32, ColumnsMayBeSplit) {

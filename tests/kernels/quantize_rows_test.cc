@@ -167,5 +167,71 @@ TEST(QuantizeRows, ARowDoesNotSeeItsNeighbours) {
   }
 }
 
+// 65,535 steps, and each number as two bytes, the high ones of a row before the low ones.
+TEST(QuantizeRowsU16, FollowsTheFormula) {
+  constexpr size_t kRows = 8;
+  for (const size_t n : {1, 2, 15, 16, 17, 33, 64, 100, 1000}) {
+    for (const bool with_factor : {false, true}) {
+      const size_t ldx = n + 3;
+      const size_t ldy = n + 1;
+      Random random(n);
+      Guarded<float> x((kRows - 1) * ldx + n);
+      const float low[kRows] = {-1, 0.5F, -9, -1e-20F, -1e30F, 0, 1e-34F, -1};
+      const float high[kRows] = {3, 2, -1, 1e-20F, 1e30F, 0, 1e-33F, 1};
+      for (size_t r = 0; r < kRows; ++r)
+        for (size_t i = 0; i < n; ++i) x[r * ldx + i] = random.uniform(low[r], high[r]);
+      x[(kRows - 1) * ldx + n / 2] = n % 2 == 0 ? kNaN : kInf;
+      Guarded<float> factor(n);
+      for (float& f : factor.span()) f = random.uniform(0.5F, 2);
+      const float* given = with_factor ? factor.data() : nullptr;
+      const auto run_wide = [&](const Table& table) {
+        struct {
+          Guarded<uint8_t> y, zero;
+          Guarded<float> scale;
+        } q{Guarded<uint8_t>((2 * kRows - 1) * ldy + n), Guarded<uint8_t>(2 * kRows),
+            Guarded<float>(kRows)};
+        q.y.fill(77);
+        table.quantize_rows_f32_u16(kRows, n, x.data(), ldx, given, q.y.data(), ldy, q.scale.data(),
+                                    q.zero.data());
+        return q;
+      };
+      const auto q = run_wide(kRef);
+      for (size_t r = 0; r < kRows; ++r) {
+        std::vector<float> row(n);
+        for (size_t i = 0; i < n; ++i) row[i] = x[r * ldx + i] * (with_factor ? factor[i] : 1);
+        const float bottom = std::min(0.0F, *std::min_element(row.begin(), row.end()));
+        const float top = std::max(0.0F, *std::max_element(row.begin(), row.end()));
+        const int zero = 256 * q.zero[2 * r] + q.zero[2 * r + 1];
+        const bool broken = r + 1 == kRows;
+        const bool empty = r == 5 || r == 6;
+        if (broken) {
+          ASSERT_TRUE(std::isnan(q.scale[r]));
+        } else if (empty) {
+          ASSERT_EQ(q.scale[r], 0);
+        } else {
+          ASSERT_EQ(q.scale[r], (top - bottom) / 65535);
+          ASSERT_EQ(zero, static_cast<int>(std::nearbyint(-bottom / q.scale[r])));
+        }
+        for (size_t i = 0; i < n; ++i) {
+          const int v = 256 * q.y[2 * r * ldy + i] + q.y[(2 * r + 1) * ldy + i];
+          if (broken || empty) {
+            ASSERT_EQ(v + zero, 0);
+            continue;
+          }
+          const float rounded = std::nearbyint(row[i] * (1 / q.scale[r]));
+          ASSERT_EQ(v, std::clamp<float>(rounded + static_cast<float>(zero), 0, 65535));
+        }
+        ASSERT_EQ(q.y[2 * r * ldy + n], 77);
+      }
+      for (const Table* table : test::tables()) {
+        const auto other = run_wide(*table);
+        ASSERT_TRUE(test::same_bytes(q.y, other.y)) << table->name << " n " << n;
+        ASSERT_TRUE(test::same_bytes(q.zero, other.zero)) << table->name << " n " << n;
+        ASSERT_TRUE(test::same_bytes(q.scale, other.scale)) << table->name << " n " << n;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octavo::kernels

@@ -205,9 +205,14 @@ def raised(path):
     return done.stdout
 
 
+SCALES = {("per-token",): {"row"}, ("per-token-16",): {"row16"},
+          ("per-token", "--protect", "down_proj|k_proj|attention/self/key|/output/dense"): {"row", "row16"}}
+
+
+@pytest.mark.parametrize("options", SCALES, ids=["8", "16", "mixed"])
 @pytest.mark.parametrize("name", ["bert", "llama", "mistral", "qwen2", "qwen3"])
-def test_tiny_models(octavo, tiny, tmp_path, name):
-    path = make(octavo, tiny / name, tmp_path)
+def test_tiny_models(octavo, tiny, tmp_path, name, options):
+    path = make(octavo, tiny / name, tmp_path, *options)
     (text,) = some_texts(89, [23])
     runtime = session(path).run(None, feeds(path, [text]))[0]
     exact = session(tmp_path / "model.onnx").run(None, feeds(path, [text]))[0]
@@ -215,7 +220,8 @@ def test_tiny_models(octavo, tiny, tmp_path, name):
     assert cosines(runtime, exact).min() > 0.995
     linears = [line for line in raised(path).splitlines() if " Linear(" in line]
     assert len(linears) == (12 if name == "bert" else 14)
-    assert all("kind=int8" in line and "scales=row" in line for line in linears)
+    assert all("kind=int8" in line for line in linears)
+    assert {line.split("scales=")[1].split()[0] for line in linears} == SCALES[options]
     # The engine against the graph node by node.
     texts = tmp_path / "texts.txt"
     texts.write_text("hello world\nthe quick brown fox jumps over it\n")

@@ -23,6 +23,7 @@ namespace {
 #include "kernels/avx2/gemm_u8s8_f32.inl"
 // after rows.inl and the products above
 #include "kernels/avx2/attention.inl"
+#include "kernels/gemm_u16s8.inl"
 // after its tiles
 #include "kernels/attention_rows.inl"
 // after its blocks

@@ -28,6 +28,7 @@ namespace {
 #include "kernels/avx512vnni/gemm_u8s8.inl"
 // after rows.inl and the products above
 #include "kernels/avx512vnni/attention.inl"
+#include "kernels/gemm_u16s8.inl"
 // after its tiles
 #include "kernels/attention_rows.inl"
 // after its blocks

@@ -50,6 +50,7 @@ void Forward::quantize(const Linear& linear, const Norm& norm, const Input& inpu
   auto* scale = s_.scale.as<float>();
   auto* zero = s_.zero.as<uint8_t>();
   auto* normed = s_.normed.as<float>();
+  const bool wide = linear.spec->scales == RowScales::row16;
   const bool whole = options_.exact_onnx && linear.spec->scales == RowScales::tensor;
   each(input.count, 2 * k, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
@@ -60,8 +61,12 @@ void Forward::quantize(const Linear& linear, const Norm& norm, const Input& inpu
         norm_row(norm, k, x, y);
         x = y;
       }
-      if (!whole)
+      if (wide) {
+        t_.quantize_rows_f32_u16(1, k, x, k, linear.factor, bytes + 2 * i * ld, ld, scale + i,
+                                 zero + 2 * i);
+      } else if (!whole) {
         t_.quantize_rows_f32_u8(1, k, x, k, linear.factor, bytes + i * ld, ld, scale + i, zero + i);
+      }
     }
   });
   if (!whole) return;
@@ -103,7 +108,8 @@ void Forward::multiply(const Linear& linear, const Input& input, size_t first_co
   const size_t most = std::max<size_t>(1, m / 24);
   const size_t task_rows = ceil_div(ceil_div(m, std::min(wanted, most)), 6) * 6;
   const size_t row_blocks = ceil_div(m, task_rows);
-  const size_t cycles_a_mac = spec.kind == WeightKind::s8 ? 64 : 16;
+  const bool wide = spec.scales == RowScales::row16;
+  const size_t macs_a_cycle = spec.kind != WeightKind::s8 ? 16 : wide ? 32 : 64;
   const auto run = [&](size_t r, size_t n0, size_t n1) {
     const size_t row = r * task_rows;
     const size_t rows = std::min(task_rows, m - row);
@@ -111,9 +117,10 @@ void Forward::multiply(const Linear& linear, const Input& input, size_t first_co
     switch (spec.kind) {
       case WeightKind::s8: {
         const size_t ld = byte_row(spec.k);
-        t_.gemm_u8s8_f32(rows, n0, n1, s_.bytes.as<uint8_t>() + row * ld, ld,
-                         s_.scale.as<float>() + row, s_.zero.as<uint8_t>() + row, linear.s8,
-                         epilogue, out, ldc);
+        const size_t at = wide ? 2 * row : row;
+        const auto gemm = wide ? t_.gemm_u16s8_f32 : t_.gemm_u8s8_f32;
+        gemm(rows, n0, n1, s_.bytes.as<uint8_t>() + at * ld, ld, s_.scale.as<float>() + row,
+             s_.zero.as<uint8_t>() + at, linear.s8, epilogue, out, ldc);
         break;
       }
       case WeightKind::f32:
@@ -127,7 +134,7 @@ void Forward::multiply(const Linear& linear, const Input& input, size_t first_co
     }
   };
   // Row blocks of one panel follow each other, so that the panel is read from a near cache.
-  each(panels * row_blocks, task_rows * panel * spec.k / cycles_a_mac,
+  each(panels * row_blocks, task_rows * panel * spec.k / macs_a_cycle,
        [&](size_t begin, size_t end) {
          while (begin < end) {
            const size_t p = begin / row_blocks;

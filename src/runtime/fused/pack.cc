@@ -177,8 +177,10 @@ Status describe_int8(LinearSource& s) {
   s.k = static_cast<size_t>(s.weight->shape()[0]);
   s.n = static_cast<size_t>(s.weight->shape()[1]);
   s.kind = WeightKind::s8;
-  s.scales = s.node->string_or("scales", raised::kPerTensor) == raised::kPerRow ? RowScales::row
-                                                                                : RowScales::tensor;
+  const std::string scales = s.node->string_or("scales", raised::kPerTensor);
+  s.scales = scales == raised::kPerRow16 ? RowScales::row16
+             : scales == raised::kPerRow ? RowScales::row
+                                         : RowScales::tensor;
   if (dtype != DType::i8 && dtype != DType::u8)
     return unsupported(s, "an int8 weight of " + std::string(dtype_name(dtype)));
   const int wanted = dtype == DType::i8 ? 0 : 128;
