@@ -5,9 +5,10 @@ cd "$(dirname "$0")/.."
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--asan] [--oracles] [--quick] [ctest options...]
+usage: scripts/test.sh [--asan | --tsan] [--oracles] [--quick] [ctest options...]
 
   --asan     the asan preset: everything again under AddressSanitizer and UBSan
+  --tsan     the tsan preset: what runs on several threads, under ThreadSanitizer
   --oracles  with PyTorch: re-makes every golden, fails on a difference, and compares live
   --quick    no setup, and no tests labelled slow, oracle or install
 
@@ -22,6 +23,7 @@ preset=dev oracles=0 quick=0 ctest_options=()
 for argument in "$@"; do
   case $argument in
     --asan) preset=asan ;;
+    --tsan) preset=tsan ;;
     --oracles) oracles=1 ;;
     --quick) quick=1 ;;
     -h | --help) usage && exit 0 ;;

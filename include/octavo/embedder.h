@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,6 +66,18 @@ class Embedder {
   // than the model's width.
   Result<Embeddings> embed(std::span<const std::string> texts,
                            const EmbedOptions& options = {}) const;
+
+  // A stream of any length: read() gives the next texts and is called on a thread of its own, so
+  // that reading and tokenizing go on while vectors are computed; write() gets the vectors of the
+  // texts that follow, in the order in which they were read, on the calling thread. What lies
+  // between the two is bounded: while write() is busy, read() is not called for long. Ends with the
+  // first error, of either or of a text (named by its number in the stream); the vectors of all
+  // texts before it have been written by then. Read: no value at the end; no texts when there are
+  // none yet: it is called again, unless write() has failed meanwhile, so one that waits for a
+  // writer should come back now and then.
+  using Read = std::function<Result<std::optional<std::vector<std::string>>>()>;
+  using Write = std::function<Status(const Embeddings&)>;
+  Status embed_stream(const Read& read, const Write& write, const EmbedOptions& options = {}) const;
 
   size_t width() const;
   size_t max_length() const;

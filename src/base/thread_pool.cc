@@ -7,12 +7,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <set>
 #include <string>
-#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/float_environment.h"
@@ -96,13 +97,23 @@ struct ThreadPool::State {
   Job job;
   std::mutex region;
   std::vector<std::thread> workers;
+  std::mutex failed;
+  std::exception_ptr failure;  // the first of this region
 
-  void take_chunks() {
+  // Memory can end on any thread: what a body throws goes to the caller, and nobody starts another
+  // chunk.
+  void take_chunks() noexcept {
     const Job& j = job;
-    for (;;) {
-      const size_t begin = next.fetch_add(j.grain, std::memory_order_relaxed);
-      if (begin >= j.n) return;
-      (*j.body)(begin, std::min(j.n, begin + j.grain));
+    try {
+      for (;;) {
+        const size_t begin = next.fetch_add(j.grain, std::memory_order_relaxed);
+        if (begin >= j.n) return;
+        (*j.body)(begin, std::min(j.n, begin + j.grain));
+      }
+    } catch (...) {
+      next.store(j.n, std::memory_order_relaxed);
+      const std::lock_guard lock(failed);
+      if (!failure) failure = std::current_exception();
     }
   }
 
@@ -145,10 +156,12 @@ ThreadPool::Busy::~Busy() { state_.busy.fetch_sub(1); }
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   count_forks();
   if (threads <= 0) threads = usable_cpus();
+  // Growing later could fail with threads that nobody would join.
+  state_->workers.reserve(static_cast<size_t>(threads) - 1);
   for (int i = 1; i < threads; ++i) {
     try {
       state_->workers.emplace_back([s = state_.get()] { s->work(); });
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {  // no thread, or no memory to start one
       break;
     }
   }
@@ -193,6 +206,7 @@ void ThreadPool::parallel_for(size_t n, size_t grain, FunctionRef<void(size_t, s
       std::this_thread::yield();
     }
   }
+  if (s.failure) std::rethrow_exception(std::exchange(s.failure, nullptr));
 }
 
 }  // namespace octavo

@@ -1,10 +1,15 @@
-// octavo embed: texts in, vectors out, a chunk at a time.
+// octavo embed: texts in, vectors out, as a stream.
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "cli/checks.h"
@@ -36,10 +41,12 @@ Examples:
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
 
-// Enough texts of a chunk that many share a length (and so a run), few enough that their vectors
-// stay small: 4,096 x 1,024 floats are 16 MB.
-constexpr size_t kChunkTexts = 4096;
-constexpr size_t kChunkBytes = size_t{16} << 20;
+// Texts that are read at once: enough to tokenize on several threads, few enough that the first
+// batch starts at once.
+constexpr size_t kChunkTexts = 256;
+constexpr size_t kChunkBytes = size_t{1} << 20;
+// How long reading waits for a writer that pauses before it looks whether it is still wanted.
+constexpr int kPauseMilliseconds = 100;
 constexpr size_t kReported = 5;
 
 struct Options {
@@ -120,6 +127,40 @@ Result<EmbedFormat> choose_format(const Options& options) {
   return format->second;
 }
 
+// What was read and has no vector yet. Read on one thread, taken on another.
+class Pending {
+ public:
+  Result<std::optional<std::vector<std::string>>> read(TextInput& input) {
+    using Texts = std::vector<std::string>;
+    if (!input.ready(kPauseMilliseconds)) return std::optional(Texts{});
+    OCTAVO_TRY(std::vector<Record> records, input.read(kChunkTexts, kChunkBytes));
+    bytes_read_ = input.bytes_read();
+    if (records.empty()) return std::optional<Texts>();
+    return std::optional(add(std::move(records)));
+  }
+  std::vector<std::string> add(std::vector<Record> records) {
+    std::vector<std::string> texts;
+    for (const Record& record : records) texts.push_back(record.text);
+    const std::lock_guard lock(mutex_);
+    std::move(records.begin(), records.end(), std::back_inserter(records_));
+    return texts;
+  }
+  std::vector<Record> take(size_t count) {
+    const std::lock_guard lock(mutex_);
+    const auto end = records_.begin() + static_cast<ptrdiff_t>(count);
+    std::vector<Record> out(std::make_move_iterator(records_.begin()),
+                            std::make_move_iterator(end));
+    records_.erase(records_.begin(), end);
+    return out;
+  }
+  uint64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  std::mutex mutex_;
+  std::deque<Record> records_;
+  std::atomic<uint64_t> bytes_read_{0};
+};
+
 Status run(const Options& options, const Context& context) {
   OCTAVO_TRY(const EmbedFormat format, choose_format(options));
   const bool from_arguments = !options.texts.empty();
@@ -137,33 +178,31 @@ Status run(const Options& options, const Context& context) {
   std::unique_ptr<EmbedOutput> output;
   const Progress progress = context.progress();
   Truncations truncations;
-  uint64_t done = 0;
-  for (bool last = false; !last;) {
-    std::vector<Record> records;
-    if (from_arguments) {
-      for (size_t i = 0; i < options.texts.size(); ++i)
-        records.push_back({options.texts[i], "", i + 1});
-      last = true;
-    } else {
-      OCTAVO_TRY(records, input->read(kChunkTexts, kChunkBytes));
-      last = records.empty();
-    }
-    std::vector<std::string> texts;
-    for (const Record& record : records) texts.push_back(record.text);
-    auto embeddings = embedder.embed(texts, options.embed);
-    if (!embeddings) {
-      if (done == 0) return std::move(embeddings).error();
-      return std::move(embeddings).error().within("after " + std::to_string(done) + " texts");
-    }
-    // Opened late: an option that the model refuses leaves no trace.
+  Pending pending;
+  // Opened late: an option that the model refuses leaves no trace.
+  const auto write = [&](const Embeddings& embeddings) -> Status {
     if (!output) {
       OCTAVO_TRY(output, open_embed_output(format, options.output, width));
     }
-    OCTAVO_CHECK(output->write(records, *embeddings));
-    truncations.add(records, *embeddings, !from_arguments);
-    done += records.size();
+    const std::vector<Record> records = pending.take(embeddings.count());
+    OCTAVO_CHECK(output->write(records, embeddings));
+    truncations.add(records, embeddings, !from_arguments);
     if (progress && input && input->bytes_total() != 0)
-      progress("embed", input->bytes_read(), input->bytes_total());
+      progress("embed", pending.bytes_read(), input->bytes_total());
+    return Done{};
+  };
+  if (from_arguments) {
+    std::vector<Record> records;
+    for (size_t i = 0; i < options.texts.size(); ++i)
+      records.push_back({options.texts[i], "", i + 1});
+    OCTAVO_TRY(const Embeddings all,
+               embedder.embed(pending.add(std::move(records)), options.embed));
+    OCTAVO_CHECK(write(all));
+  } else {
+    OCTAVO_CHECK(embedder.embed_stream([&] { return pending.read(*input); }, write, options.embed));
+    Embeddings none;  // an empty stream makes an empty file
+    none.width = width;
+    if (!output) OCTAVO_CHECK(write(none));
   }
   OCTAVO_CHECK(output->finish());
   truncations.report();

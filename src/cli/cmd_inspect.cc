@@ -12,13 +12,15 @@ namespace octavo::cli {
 namespace {
 
 constexpr const char* kDescription =
-    R"(Show what is inside an ONNX file: inputs, outputs, ops, weights, sidecars.)";
+    R"(Show what is inside an ONNX file, and what memory it takes to embed with it.)";
 
 constexpr const char* kFooter =
     R"(Output: the graph's inputs and outputs, how often each op occurs, the weights by
-element type and size, the largest of them, and the files that hold them.
+element type and size, the largest of them, the files that hold them, and what
+`octavo embed` takes: packed weights and the activations of one batch.
 
 Examples:
+  octavo inspect minilm-int8 --max-batch-tokens 1024
   octavo inspect model.onnx
   octavo inspect model.int8.onnx --largest 0 --json
   octavo inspect downloaded/model.onnx --strict
@@ -39,8 +41,20 @@ Json weights_json(const InspectReport::Weights& w) {
   return {{"tensors", w.tensors}, {"elements", w.elements}, {"bytes", w.bytes}};
 }
 
+Json memory_json(const InspectReport::Memory& m) {
+  if (!m.refused.empty()) return {{"engine", false}, {"reason", m.refused}};
+  return {{"engine", true},
+          {"packed_weights", m.packed_weights},
+          {"embedding_table", m.embedding_table},
+          {"batch_tokens", m.batch_tokens},
+          {"activations", m.activations},
+          {"longest_text", m.longest_text},
+          {"longest_activations", m.longest_activations}};
+}
+
 Json to_json(const InspectReport& r) {
-  Json out = {{"file_bytes", r.file_bytes},
+  Json out = {{"file", r.file},
+              {"file_bytes", r.file_bytes},
               {"ir_version", r.ir_version},
               {"producer", r.producer},
               {"opsets", r.opsets},
@@ -69,6 +83,7 @@ Json to_json(const InspectReport& r) {
   out["functions"] = Json::array();
   for (const auto& f : r.functions)
     out["functions"].push_back({{"name", f.name}, {"nodes", f.nodes}, {"calls", f.calls}});
+  out["memory"] = memory_json(r.memory);
   out["metadata"] = Json::object();
   for (const auto& [key, value] : r.metadata) out["metadata"][key] = value;
   return out;
@@ -86,8 +101,23 @@ void print_values(const char* title, const std::vector<InspectReport::Value>& va
   section(title, table);
 }
 
-void print(const std::string& file, const InspectReport& r) {
-  std::printf("%s: %s, ONNX IR %lld", file.c_str(), human_bytes(r.file_bytes).c_str(),
+void print_memory(const InspectReport::Memory& m) {
+  if (!m.refused.empty()) {
+    std::printf("\nMemory: runs node by node, not on the engine: %s\n", m.refused.c_str());
+    return;
+  }
+  Table table({"what", "bytes"});
+  table.add({"packed weights, shared between processes", human_bytes(m.packed_weights)});
+  table.add({"embedding table, mapped from the model", human_bytes(m.embedding_table)});
+  table.add({"activations, " + n(m.batch_tokens) + " tokens at once", human_bytes(m.activations)});
+  if (m.longest_text != 0)
+    table.add({"activations, one text of " + n(m.longest_text) + " tokens",
+               human_bytes(m.longest_activations)});
+  section("Memory of the engine", table);
+}
+
+void print(const InspectReport& r) {
+  std::printf("%s: %s, ONNX IR %lld", r.file.c_str(), human_bytes(r.file_bytes).c_str(),
               static_cast<long long>(r.ir_version));
   for (const auto& [domain, version] : r.opsets)
     std::printf(", %s %lld", domain.c_str(), static_cast<long long>(version));
@@ -122,6 +152,7 @@ void print(const std::string& file, const InspectReport& r) {
                  human_bytes(s.size - s.used)});
     section("Sidecars", table);
   }
+  print_memory(r.memory);
   if (!r.functions.empty()) {
     Table table({"function", "nodes", "calls"});
     for (const auto& f : r.functions) table.add({f.name, n(f.nodes), n(f.calls)});
@@ -138,6 +169,7 @@ struct Arguments {
   std::string file;
   size_t largest = 10;
   bool strict = false;
+  size_t max_batch_tokens = 4096;
   bool json = false;
 };
 
@@ -147,22 +179,29 @@ void add_inspect(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand("inspect", kDescription);
   command->footer(kFooter);
   const auto args = std::make_shared<Arguments>();
-  command->add_option("FILE", args->file, "ONNX file")->required();
+  command->add_option("FILE", args->file, "ONNX file, or folder of a model")->required();
   command->add_option("--largest", args->largest, "how many of the largest weights to list")
       ->check(whole(0, UINT32_MAX))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option("--max-batch-tokens", args->max_batch_tokens,
+                   "tokens that run together: what the activations are told for")
+      ->check(whole(1, size_t{1} << 24))
       ->type_name("N")
       ->capture_default_str();
   command->add_flag("--strict", args->strict,
                     "refuse a file of weights that has more than one hard link");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
-    const auto report = inspect_model(args->file, args->largest, args->strict);
+    const auto report =
+        inspect_model(args->file, args->largest, args->max_batch_tokens, args->strict);
     if (!report) return context.fail(report.error());
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.
       std::puts(to_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     } else {
-      print(args->file, *report);
+      print(*report);
     }
   });
 }

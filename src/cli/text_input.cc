@@ -66,12 +66,12 @@ Status TextInput::refill() {
   return Done{};
 }
 
-bool TextInput::would_wait() const {
-  if (end_ || at_ < buffer_.size()) return false;
+bool TextInput::ready(int milliseconds) const {
+  if (end_ || at_ < buffer_.size()) return true;
   struct pollfd what {};
   what.fd = descriptor_;
   what.events = POLLIN;
-  return ::poll(&what, 1, 0) == 0;
+  return ::poll(&what, 1, milliseconds) != 0;
 }
 
 // False at the end.
@@ -102,7 +102,7 @@ Result<std::vector<Record>> TextInput::read(size_t most, size_t bytes) {
   std::string line;
   size_t size = 0;
   while (records.size() < most && size < bytes) {
-    if (!records.empty() && would_wait()) break;
+    if (!records.empty() && !ready(0)) break;
     OCTAVO_TRY(const bool more, next_line(line));
     if (!more) {
       lines_.finish(records);

@@ -25,6 +25,8 @@ class TextInput {
   // of a pipe pauses: it gets answers to what it wrote so far. None at the end. Errors:
   // invalid_input naming the line, io.
   Result<std::vector<Record>> read(size_t most, size_t bytes);
+  // Waits for something to read, or the end of it, but not longer than that.
+  bool ready(int milliseconds) const;
   // For progress; the size is 0 when it is not known.
   uint64_t bytes_read() const { return read_; }
   uint64_t bytes_total() const { return total_; }
@@ -34,7 +36,6 @@ class TextInput {
       : descriptor_(descriptor), name_(name), lines_(name) {}
   Result<bool> next_line(std::string& line);
   Status refill();
-  bool would_wait() const;
 
   int descriptor_ = -1;
   std::string name_;

@@ -1,13 +1,12 @@
 #include "octavo/embedder.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/float_environment.h"
+#include "base/out_of_memory.h"
 #include "base/thread_shortage.h"
-#include "embed/encoder.h"
-#include "embed/model_dir.h"
-#include "text/tokenizer.h"
+#include "embed/embedder_state.h"
+#include "embed/ragged.h"
 
 namespace octavo {
 
@@ -18,21 +17,6 @@ namespace {
 constexpr size_t kMostBatchTokens = size_t{1} << 24;
 
 }  // namespace
-
-struct Embedder::State {
-  ModelDir dir;
-  std::optional<Tokenizer> tokenizer;
-  std::optional<Encoder> encoder;
-  std::shared_ptr<ThreadPool> pool;
-  size_t max_batch_tokens = 0;
-
-  Result<std::string> prompt(const std::string& name) const;
-  Result<size_t> length_limit(size_t asked) const;
-  // Token ids of prompt + text for every text; notes the ones that were cut.
-  Result<std::vector<std::vector<int64_t>>> tokenize(std::span<const std::string> texts,
-                                                     const std::string& prompt, size_t max_length,
-                                                     Embeddings& result) const;
-};
 
 Embedder::Embedder(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Embedder::Embedder(Embedder&&) noexcept = default;
@@ -45,6 +29,14 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
     return Error{Code::invalid_input, std::to_string(options.max_batch_tokens) +
                                           " tokens that run together: at most " +
                                           std::to_string(kMostBatchTokens) + " are possible"};
+  return or_out_of_memory([&]() -> Result<Embedder> {
+    OCTAVO_TRY(auto state, State::open(folder, options));
+    return Embedder(std::move(state));
+  });
+}
+
+Result<std::unique_ptr<Embedder::State>> Embedder::State::open(const std::filesystem::path& folder,
+                                                               const EmbedderOptions& options) {
   auto state = std::make_unique<State>();
   OCTAVO_TRY(state->dir, read_model_dir(folder, options.model_file));
   if (state->dir.model_file.empty())
@@ -66,7 +58,7 @@ Result<Embedder> Embedder::open(const std::filesystem::path& folder,
              Encoder::open(state->dir.model_file, state->dir.pooling, encoder_options));
   const auto& more = state->encoder->warnings();
   state->dir.warnings.insert(state->dir.warnings.end(), more.begin(), more.end());
-  return Embedder(std::move(state));
+  return state;
 }
 
 Result<std::string> Embedder::State::prompt(const std::string& name) const {
@@ -97,15 +89,15 @@ Result<size_t> Embedder::State::length_limit(size_t asked) const {
 }
 
 Result<std::vector<std::vector<int64_t>>> Embedder::State::tokenize(
-    std::span<const std::string> texts, const std::string& prefix, size_t max_length,
-    Embeddings& result) const {
+    std::span<const std::string> texts, const Plan& plan, Embeddings& result, size_t first) const {
   std::vector<std::vector<int64_t>> ids(texts.size());
   std::vector<size_t> full(texts.size());
   std::vector<std::optional<Error>> errors(texts.size());
   pool->parallel_for(texts.size(), 8, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      auto encoding = prefix.empty() ? tokenizer->encode(texts[i], max_length)
-                                     : tokenizer->encode(prefix + texts[i], max_length);
+      auto encoding = plan.prefix.empty()
+                          ? tokenizer->encode(texts[i], plan.max_length)
+                          : tokenizer->encode(plan.prefix + texts[i], plan.max_length);
       if (encoding) {
         full[i] = encoding->full_length;
         ids[i] = std::move(encoding->ids);
@@ -115,7 +107,7 @@ Result<std::vector<std::vector<int64_t>>> Embedder::State::tokenize(
     }
   });
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (errors[i]) return std::move(*errors[i]).within("text " + std::to_string(i + 1));
+    if (errors[i]) return std::move(*errors[i]).within(text_name(first + i));
     if (full[i] > ids[i].size()) result.truncated.push_back({i, full[i], ids[i].size()});
     result.tokens += ids[i].size();
   }
@@ -124,30 +116,48 @@ Result<std::vector<std::vector<int64_t>>> Embedder::State::tokenize(
 
 Result<Embeddings> Embedder::embed(std::span<const std::string> texts,
                                    const EmbedOptions& options) const {
-  const State& s = *state_;
-  const size_t full_width = s.encoder->width();
-  if (options.dimensions > full_width)
+  return or_out_of_memory([&] { return state_->embed(texts, options); });
+}
+
+Result<Embedder::State::Plan> Embedder::State::plan(const EmbedOptions& options) const {
+  Plan plan;
+  plan.width = options.dimensions == 0 ? encoder->width() : options.dimensions;
+  if (plan.width > encoder->width())
     return Error{Code::invalid_input, std::to_string(options.dimensions) +
                                           " dimensions: the model has " +
-                                          std::to_string(full_width)};
-  OCTAVO_TRY(const std::string prefix, s.prompt(options.prompt_name));
-  OCTAVO_TRY(const size_t max_length, s.length_limit(options.max_length));
-  Embeddings result;
-  result.width = options.dimensions == 0 ? full_width : options.dimensions;
-  OCTAVO_TRY(const auto ids, s.tokenize(texts, prefix, max_length, result));
-  OCTAVO_TRY(result.values, s.encoder->encode(ids));
+                                          std::to_string(encoder->width())};
+  OCTAVO_TRY(plan.prefix, prompt(options.prompt_name));
+  OCTAVO_TRY(plan.max_length, length_limit(options.max_length));
+  plan.normalize = options.normalize.value_or(dir.normalize);
+  return plan;
+}
+
+Status Embedder::State::compute(std::span<const std::vector<int64_t>> ids, const Plan& plan,
+                                Embeddings& result, size_t first) const {
+  result.width = plan.width;
+  OCTAVO_TRY(result.values, encoder->encode(ids, first));
   const FloatEnvironment ieee;
-  if (result.width < full_width) {
-    for (size_t i = 1; i < texts.size(); ++i)
-      std::copy_n(result.values.begin() + static_cast<ptrdiff_t>(i * full_width), result.width,
-                  result.values.begin() + static_cast<ptrdiff_t>(i * result.width));
-    result.values.resize(texts.size() * result.width);
+  const size_t full_width = encoder->width();
+  if (plan.width < full_width) {
+    for (size_t i = 1; i < ids.size(); ++i)
+      std::copy_n(result.values.begin() + static_cast<ptrdiff_t>(i * full_width), plan.width,
+                  result.values.begin() + static_cast<ptrdiff_t>(i * plan.width));
+    result.values.resize(ids.size() * plan.width);
     result.values.shrink_to_fit();
   }
-  if (options.normalize.value_or(s.dir.normalize)) {
-    for (size_t i = 0; i < texts.size(); ++i)
-      l2_normalize({result.values.data() + i * result.width, result.width});
+  if (plan.normalize) {
+    for (size_t i = 0; i < ids.size(); ++i)
+      l2_normalize({result.values.data() + i * plan.width, plan.width});
   }
+  return Done{};
+}
+
+Result<Embeddings> Embedder::State::embed(std::span<const std::string> texts,
+                                          const EmbedOptions& options) const {
+  OCTAVO_TRY(const Plan plan, this->plan(options));
+  Embeddings result;
+  OCTAVO_TRY(const auto ids, tokenize(texts, plan, result));
+  OCTAVO_CHECK(compute(ids, plan, result));
   return result;
 }
 
@@ -172,7 +182,8 @@ std::string Embedder::explain() const {
   std::string text =
       "runs as " + std::to_string(engine.spec().layers.size()) + " fused layers" +
       (int8 ? ", each token quantized by itself; " : "; ") + megabytes(engine.weight_bytes()) +
-      " MB of weights, " + megabytes(engine.workspace_bytes(state_->max_batch_tokens)) +
+      " MB of weights, " +
+      megabytes(ragged_bytes(engine.spec(), state_->dir.pooling, state_->max_batch_tokens)) +
       " MB of activations for " + std::to_string(state_->max_batch_tokens) + " tokens; ";
   if (fused->packed.empty()) return text + "packed weights in memory only";
   return text + (fused->from_cache ? "packed weights from " : "packed weights written to ") +

@@ -27,6 +27,11 @@ struct Run {
   size_t end;
 };
 
+// Not about the model: another try might go well.
+bool is_passing(const Error& error) {
+  return error.code == Code::out_of_memory || error.code == Code::io;
+}
+
 }  // namespace
 
 struct Encoder::State {
@@ -39,14 +44,14 @@ struct Encoder::State {
   Pooling pooling = Pooling::mean;
   size_t width = 0;
 
-  Status check_ids(std::span<const std::vector<int64_t>> ids) const;
+  Status check_ids(std::span<const std::vector<int64_t>> ids, size_t first) const;
   std::vector<Run> plan(std::span<const std::vector<int64_t>> ids,
                         std::span<const size_t> order) const;
   // Hidden states [texts][length][width] (or [texts][width] when the model pools) as float32.
   Result<Tensor> hidden(std::span<const std::vector<int64_t>> ids,
                         std::span<const size_t> texts) const;
   Status encode(std::span<const std::vector<int64_t>> ids, std::span<const size_t> texts,
-                float* out) const;
+                size_t first, float* out) const;
 };
 
 Encoder::Encoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -62,6 +67,9 @@ Result<Encoder> Encoder::open(const std::filesystem::path& onnx_file, Pooling po
     Result<FusedModel> fused =
         open_fused(onnx_file, {options.positions, options.cache}, options.pool);
     if (fused) return of_fused(*std::move(fused), pooling, options);
+    // The same file gives the same vectors, or none: no change of path because the system is short
+    // of something.
+    if (is_passing(fused.error())) return std::move(fused).error();
     // Whatever is wrong with the file itself, reading it again says so.
     why = fused.error().message;
   }
@@ -86,6 +94,7 @@ Result<Encoder> Encoder::create(Model model, Pooling pooling, EncoderOptions opt
   if (!options.exact_onnx) {
     Result<FusedModel> fused = make_fused(model, {options.positions, options.cache}, options.pool);
     if (fused) return of_fused(*std::move(fused), pooling, options);
+    if (is_passing(fused.error())) return std::move(fused).error();
     why = fused.error().message;
   }
   return of_graph(std::move(model), pooling, options, std::move(why));
@@ -121,19 +130,19 @@ size_t Encoder::width() const { return state_->width; }
 
 const std::vector<std::string>& Encoder::warnings() const { return state_->signature.warnings; }
 
-Status Encoder::State::check_ids(std::span<const std::vector<int64_t>> ids) const {
+Status Encoder::State::check_ids(std::span<const std::vector<int64_t>> ids, size_t first) const {
   const int64_t limit = signature.vocabulary > 0 ? signature.vocabulary
                                                  : int64_t{std::numeric_limits<int32_t>::max()};
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i].empty())
       return Error{Code::invalid_input,
-                   text_name(i) +
+                   text_name(first + i) +
                        " is empty and the tokenizer adds no special tokens to it: there "
                        "is nothing to embed"};
     for (const int64_t id : ids[i]) {
       if (id < 0 || id >= limit)
         return Error{Code::invalid_input,
-                     text_name(i) + ": token id " + std::to_string(id) +
+                     text_name(first + i) + ": token id " + std::to_string(id) +
                          " is outside the model's vocabulary of " + std::to_string(limit) +
                          "; the tokenizer and the model do not belong together"};
     }
@@ -187,7 +196,7 @@ Result<Tensor> Encoder::State::hidden(std::span<const std::vector<int64_t>> ids,
 }
 
 Status Encoder::State::encode(std::span<const std::vector<int64_t>> ids,
-                              std::span<const size_t> texts, float* out) const {
+                              std::span<const size_t> texts, size_t first, float* out) const {
   OCTAVO_TRY(const Tensor states, hidden(ids, texts));
   const FloatEnvironment ieee;
   const size_t length = signature.pooled ? 1 : ids[texts[0]].size();
@@ -196,18 +205,19 @@ Status Encoder::State::encode(std::span<const std::vector<int64_t>> ids,
     octavo::pool(pooling, states.data<float>() + i * length * width, length, row);
     if (!all_finite(row))
       return Error{Code::invalid_input,
-                   text_name(texts[i]) + ": the model's output is not a finite number"};
+                   text_name(first + texts[i]) + ": the model's output is not a finite number"};
   }
   return Done{};
 }
 
-Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>> ids) const {
+Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>> ids,
+                                           size_t first) const {
   const State& s = *state_;
-  OCTAVO_CHECK(s.check_ids(ids));
+  OCTAVO_CHECK(s.check_ids(ids, first));
   std::vector<float> rows(ids.size() * s.width);
   if (s.fused) {
-    OCTAVO_CHECK(
-        encode_ragged(*s.fused->encoder, s.pooling, ids, s.max_batch_tokens, *s.pool, rows.data()));
+    OCTAVO_CHECK(encode_ragged(*s.fused->encoder, s.pooling, ids, s.max_batch_tokens, *s.pool,
+                               rows.data(), first));
     return rows;
   }
   // Longest first, so that the threads finish together; equal lengths side by side.
@@ -221,7 +231,7 @@ Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>>
     for (size_t r = begin; r < end; ++r) {
       const std::span<const size_t> texts(order.data() + runs[r].begin,
                                           runs[r].end - runs[r].begin);
-      if (Status status = s.encode(ids, texts, rows.data()); !status)
+      if (Status status = s.encode(ids, texts, first, rows.data()); !status)
         errors[r] = std::move(status).error();
     }
   };

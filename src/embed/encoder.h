@@ -45,9 +45,10 @@ class Encoder {
   // One row of `width()` floats a text, not normalised. Texts run unpadded and a row depends on its
   // own text alone: on the ragged path many run together, node by node equal lengths share a run
   // where the graph does not mix its rows. Token type ids are zeros. Errors name the text by its
-  // number: no ids, an id outside the vocabulary, a non-finite result; or they name the node that
-  // failed.
-  Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids) const;
+  // number, ids[0] being number `first` (from 0): no ids, an id outside the vocabulary, a
+  // non-finite result; or they name the node that failed.
+  Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids,
+                                    size_t first = 0) const;
 
   size_t width() const;
   // Null when the graph runs node by node; then why_plain() says why ("" when it was asked for).

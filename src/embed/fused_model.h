@@ -35,4 +35,15 @@ Result<FusedModel> open_fused(const std::filesystem::path& onnx_file, const Fuse
 Result<FusedModel> make_fused(const Model& model, const FusedOptions& options,
                               std::shared_ptr<ThreadPool> pool);
 
+// What the engine makes of a model, without packing it: for saying how much memory it will take.
+struct FusedPlan {
+  fused::EncoderSpec spec;
+  size_t weight_bytes = 0;  // packed, without the embedding table
+  size_t table_bytes = 0;   // stays mapped from the model file, row by row
+};
+// Errors: unsupported when the graph is not one that can be raised, with the node at which it
+// stopped.
+Result<FusedPlan> plan_fused(const Model& model, const FusedOptions& options,
+                             std::shared_ptr<ThreadPool> pool);
+
 }  // namespace octavo

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <span>
 #include <system_error>
 
 #define XXH_INLINE_ALL
@@ -15,8 +16,8 @@
 #include "base/mapped_file.h"
 #include "embed/packed_spec.h"
 #include "formats/json.h"
+#include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
-#include "formats/weights.h"
 
 namespace octavo {
 
@@ -38,8 +39,8 @@ uint64_t checksum(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-Error damaged(const fs::path& file, const std::string& what) {
-  return {Code::invalid_input, file.string() + ": " + what};
+Error damaged(const std::string& file, const std::string& what) {
+  return {Code::invalid_input, file + ": " + what};
 }
 
 // The checksum of all that is no tensor.
@@ -60,6 +61,15 @@ json write_sources(const std::vector<SourceFile>& sources) {
                    {"inode", s.inode},
                    {"changed", s.changed}});
   return out;
+}
+
+fs::path stamp_of(const fs::path& packed) { return packed.string() + ".stamp"; }
+
+// The whole content of a stamp: one that differs in any byte says nothing.
+Result<std::string> stamp(const std::vector<SourceFile>& now, const std::string& content) {
+  OCTAVO_TRY(const std::string sources, json_text(write_sources(now), -1));
+  const std::string text = sources + '\n' + content + '\n';
+  return text + hex(XXH3_64bits(text.data(), text.size())) + '\n';
 }
 
 }  // namespace
@@ -150,14 +160,35 @@ Status write_packed(const fs::path& file, const PackedHeader& header,
   return staged.commit();
 }
 
+void remember_sources(const fs::path& packed, const std::vector<SourceFile>& now,
+                      const std::string& content) {
+  if (const auto text = stamp(now, content))
+    static_cast<void>(write_file(stamp_of(packed), *text).ok());
+}
+
+bool remembers_sources(const fs::path& packed, const std::vector<SourceFile>& now,
+                       const std::string& content) {
+  const auto wanted = stamp(now, content);
+  const auto found = MappedFile::open(stamp_of(packed));
+  if (!wanted || !found) return false;
+  const auto bytes = (*found)->bytes();
+  return std::ranges::equal(bytes, std::as_bytes(std::span(*wanted)));
+}
+
 Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
-  OCTAVO_TRY(auto metadata, safetensors_metadata(file));
+  OCTAVO_TRY(FileBytes bytes, FileBytes::open(file));
+  return parse_packed(std::move(bytes), file.string(), pool);
+}
+
+Result<Packed> parse_packed(FileBytes bytes, const std::string& file, ThreadPool& pool) {
+  OCTAVO_TRY(SafetensorsFile parsed, parse_safetensors_file(std::move(bytes), file));
+  auto& metadata = parsed.metadata;
   if (metadata["octavo.layout"] != std::to_string(kPackedLayout))
     return damaged(file, "of another layout than " + std::to_string(kPackedLayout));
   Packed packed;
-  OCTAVO_TRY(const json spec, parse_json(metadata["octavo.spec"], file.string()));
+  OCTAVO_TRY(const json spec, parse_json(metadata["octavo.spec"], file));
   OCTAVO_TRY(packed.header.spec, spec_from_json(spec));
-  OCTAVO_TRY(const json sources, parse_json(metadata["octavo.sources"], file.string()));
+  OCTAVO_TRY(const json sources, parse_json(metadata["octavo.sources"], file));
   if (!sources.is_array()) return damaged(file, "its sources are no list");
   for (const json& s : sources) {
     if (!s.is_object()) return damaged(file, "a source that is no object");
@@ -169,11 +200,10 @@ Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
   packed.header.content = metadata["octavo.content"];
   packed.header.table = metadata["octavo.table"];
 
-  OCTAVO_TRY(const auto weights, open_safetensors(file));
   auto tensors = std::make_shared<std::map<std::string, Tensor>>();
   std::vector<std::pair<std::string, Tensor>> order;
-  for (const WeightEntry& e : weights->entries()) {
-    OCTAVO_TRY(Tensor tensor, weights->load_as_stored(e.name));
+  for (const WeightEntry& e : parsed.weights->entries()) {
+    OCTAVO_TRY(Tensor tensor, parsed.weights->load_as_stored(e.name));
     tensors->emplace(e.name, tensor);
     order.emplace_back(e.name, std::move(tensor));
   }
@@ -194,7 +224,7 @@ Result<Packed> read_packed(const fs::path& file, ThreadPool& pool) {
   });
   for (size_t i = 0; i + 1 < order.size(); ++i)
     if (wrong[i] != 0) return damaged(file, "tensor " + quote(order[i].first) + " is damaged");
-  packed.lookup = [tensors, name = file.string()](const std::string& key) -> Result<Tensor> {
+  packed.lookup = [tensors, name = file](const std::string& key) -> Result<Tensor> {
     const auto found = tensors->find(key);
     if (found == tensors->end())
       return Error{Code::invalid_input, name + ": no tensor \"" + key + "\""};

@@ -14,6 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "formats/file_bytes.h"
 #include "runtime/fused/compile.h"
 #include "runtime/fused/encoder.h"
 
@@ -59,6 +60,14 @@ Status write_packed(const std::filesystem::path& file, const PackedHeader& heade
 Result<AtomicFile> stage_packed(const std::filesystem::path& file, const PackedHeader& header,
                                 const std::vector<fused::PackedTensor>& tensors);
 
+// Beside a packed file: how its sources looked when they were last read and had the content that it
+// was made from. Spares reading a model again and again whose dates changed and nothing else.
+// remember: what cannot be written is not remembered.
+void remember_sources(const std::filesystem::path& packed, const std::vector<SourceFile>& now,
+                      const std::string& content);
+bool remembers_sources(const std::filesystem::path& packed, const std::vector<SourceFile>& now,
+                       const std::string& content);
+
 struct Packed {
   PackedHeader header;
   fused::FusedEncoder::Lookup lookup;  // borrows from the mapped file
@@ -66,5 +75,7 @@ struct Packed {
 // Checksums are compared on the pool's threads. Errors: not_found, invalid_input (anything that is
 // not as written).
 Result<Packed> read_packed(const std::filesystem::path& file, ThreadPool& pool);
+// The same for bytes at hand; `name` is what messages call them.
+Result<Packed> parse_packed(FileBytes file, const std::string& name, ThreadPool& pool);
 
 }  // namespace octavo

@@ -21,16 +21,21 @@ std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> 
   return batches;
 }
 
+size_t ragged_bytes(const fused::EncoderSpec& spec, Pooling pooling, size_t tokens) {
+  return fused::FusedEncoder::workspace_bytes(spec, tokens) +
+         (pooling == Pooling::mean ? tokens * spec.hidden * sizeof(float) : 0);
+}
+
 Status encode_ragged(const fused::FusedEncoder& encoder, Pooling pooling,
                      std::span<const std::vector<int64_t>> ids, size_t budget, ThreadPool& pool,
-                     float* rows) {
+                     float* rows, size_t first) {
   const size_t width = encoder.spec().hidden;
   const size_t positions = encoder.spec().positions;
   for (size_t i = 0; i < ids.size(); ++i)
     if (positions != 0 && ids[i].size() > positions)
-      return Error{Code::invalid_input, text_name(i) + " has " + std::to_string(ids[i].size()) +
-                                            " tokens; the model is set up for " +
-                                            std::to_string(positions)};
+      return Error{Code::invalid_input,
+                   text_name(first + i) + " has " + std::to_string(ids[i].size()) +
+                       " tokens; the model is set up for " + std::to_string(positions)};
   fused::RunOptions run;
   run.rows = pooling == Pooling::mean  ? fused::Rows::all
              : pooling == Pooling::cls ? fused::Rows::first
@@ -60,7 +65,7 @@ Status encode_ragged(const fused::FusedEncoder& encoder, Pooling pooling,
     for (size_t i = batch.begin; i < batch.end; ++i)
       if (!all_finite({rows + i * width, width}))
         return Error{Code::invalid_input,
-                     text_name(i) + ": the model's output is not a finite number"};
+                     text_name(first + i) + ": the model's output is not a finite number"};
   }
   return Done{};
 }

@@ -25,10 +25,15 @@ struct TokenBatch {
 };
 std::vector<TokenBatch> batches_by_tokens(std::span<const std::vector<int64_t>> ids, size_t budget);
 
+// Bytes of activations that encode_ragged holds at most for batches of so many tokens: the
+// workspace, and where every token's row is pooled, those rows.
+size_t ragged_bytes(const fused::EncoderSpec& spec, Pooling pooling, size_t tokens);
+
 // One pooled row a text, not normalised; ids checked against the vocabulary already, none empty.
-// Errors name the text: one longer than the model's positions, a result that is not finite.
+// Errors name the text, ids[0] being number `first` (from 0): one longer than the model's
+// positions, a result that is not finite.
 Status encode_ragged(const fused::FusedEncoder& encoder, Pooling pooling,
                      std::span<const std::vector<int64_t>> ids, size_t budget, ThreadPool& pool,
-                     float* rows);
+                     float* rows, size_t first = 0);
 
 }  // namespace octavo

@@ -229,8 +229,8 @@ Result<Header> read_header(OpenFile& file) {
 
 class Safetensors final : public WeightSource {
  public:
-  // Adds one file; its tensors must be new.
-  Status add(FileBytes whole, const std::string& name) {
+  // Adds one file, whose tensors must be new, and gives its metadata.
+  Result<std::map<std::string, std::string>> add(FileBytes whole, const std::string& name) {
     OpenFile file{name, std::move(whole), {}};
     OCTAVO_TRY(Header header, read_header(file).within(name));
     for (Place& place : header.places) place.file = static_cast<uint32_t>(files_.size());
@@ -242,7 +242,7 @@ class Safetensors final : public WeightSource {
       places_.insert(places_.end(), header.places.begin(), header.places.end());
     }
     files_.push_back(std::move(file));
-    return Done{};
+    return std::move(header.metadata);
   }
 
   // After the last add(). A sorted list of numbers instead of a hash map: a tenth of the memory.
@@ -361,10 +361,15 @@ Result<std::shared_ptr<const WeightSource>> open_safetensors(const fs::path& fil
 
 Result<std::shared_ptr<const WeightSource>> parse_safetensors(FileBytes file,
                                                               const std::string& name) {
+  OCTAVO_TRY(SafetensorsFile parsed, parse_safetensors_file(std::move(file), name));
+  return std::move(parsed.weights);
+}
+
+Result<SafetensorsFile> parse_safetensors_file(FileBytes file, const std::string& name) {
   auto source = std::make_shared<Safetensors>();
-  OCTAVO_CHECK(source->add(std::move(file), name));
+  OCTAVO_TRY(auto metadata, source->add(std::move(file), name));
   OCTAVO_CHECK(source->index());
-  return std::shared_ptr<const WeightSource>(std::move(source));
+  return SafetensorsFile{std::move(source), std::move(metadata)};
 }
 
 Result<std::map<std::string, std::string>> safetensors_metadata(const fs::path& path) {

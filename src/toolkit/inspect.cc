@@ -4,6 +4,9 @@
 #include <tuple>
 #include <variant>
 
+#include "embed/fused_model.h"
+#include "embed/model_dir.h"
+#include "embed/ragged.h"
 #include "formats/onnx.h"
 
 namespace octavo {
@@ -64,13 +67,43 @@ void add_graph(const Graph& graph, InspectReport& out) {
   }
 }
 
+InspectReport::Memory memory_of(const Model& model, const ModelDir& dir, size_t batch_tokens) {
+  InspectReport::Memory out;
+  const auto plan = plan_fused(model, {dir.positions}, std::make_shared<ThreadPool>());
+  if (!plan) {
+    out.refused = plan.error().message;
+    return out;
+  }
+  out.packed_weights = plan->weight_bytes;
+  out.embedding_table = plan->table_bytes;
+  out.batch_tokens = batch_tokens;
+  out.activations = ragged_bytes(plan->spec, dir.pooling, batch_tokens);
+  if (plan->spec.positions > batch_tokens) {
+    out.longest_text = plan->spec.positions;
+    out.longest_activations = ragged_bytes(plan->spec, dir.pooling, plan->spec.positions);
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights,
-                                    bool strict) {
+Result<InspectReport> inspect_model(const std::filesystem::path& path, size_t largest_weights,
+                                    size_t max_batch_tokens, bool strict) {
+  const bool folder = std::filesystem::is_directory(path);
+  // A file may lie in a folder that says how long its texts are; it need not.
+  Result<ModelDir> dir = folder ? read_model_dir(path)
+                                : read_model_dir(std::filesystem::absolute(path).parent_path(),
+                                                 std::filesystem::absolute(path).string());
+  if (folder && !dir) return std::move(dir).error();
+  const std::filesystem::path file = folder ? dir->model_file : path;
+  if (file.empty())
+    return Error{Code::not_found,
+                 path.string() + ": no model.int8.onnx, model.onnx or onnx/model.onnx in it"};
   OCTAVO_TRY(const OnnxFile opened, open_onnx(file, {.strict = strict}));
   const Model& model = opened.model;
   InspectReport out;
+  out.file = file.string();
+  out.memory = memory_of(model, dir ? *dir : ModelDir{}, max_batch_tokens);
   out.file_bytes = opened.size;
   out.ir_version = model.ir_version;
   out.producer = model.producer_name;

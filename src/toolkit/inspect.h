@@ -1,6 +1,7 @@
 #pragma once
 // What is inside an ONNX file, as values: `octavo inspect` prints them. Reads the model file and
-// maps its sidecars; no weight is read.
+// maps its sidecars. Weights are read only to say what the engine will take: the graph runs once on
+// a few tokens.
 
 #include <cstdint>
 #include <filesystem>
@@ -36,6 +37,18 @@ struct InspectReport {
     uint64_t nodes = 0, calls = 0;
   };
 
+  // Of the engine (docs/embedding.md), in bytes.
+  struct Memory {
+    std::string refused;           // why the graph runs node by node instead; then the rest is 0
+    uint64_t packed_weights = 0;   // shared between processes
+    uint64_t embedding_table = 0;  // stays in the model file; the rows that are used
+    uint64_t batch_tokens = 0, activations = 0;  // of one run
+    // The longest text the model takes, when it is longer than a batch: it runs alone.
+    uint64_t longest_text = 0, longest_activations = 0;
+  };
+
+  std::string file;  // the model file, also when a folder was named
+  Memory memory;
   uint64_t file_bytes = 0;
   int64_t ir_version = 0;
   std::string producer;
@@ -51,8 +64,9 @@ struct InspectReport {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// strict: refuse sidecars with more than one hard link (OnnxReadOptions).
-Result<InspectReport> inspect_model(const std::filesystem::path& file, size_t largest_weights = 10,
-                                    bool strict = false);
+// path: an ONNX file or a model folder, whose file is then the one that `embed` runs. strict:
+// refuse sidecars with more than one hard link (OnnxReadOptions).
+Result<InspectReport> inspect_model(const std::filesystem::path& path, size_t largest_weights = 10,
+                                    size_t max_batch_tokens = 4096, bool strict = false);
 
 }  // namespace octavo

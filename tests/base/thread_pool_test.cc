@@ -7,6 +7,7 @@
 #include <atomic>
 #include <ctime>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -51,6 +52,29 @@ TEST(ThreadPool, ManyShortRegionsDoNotLoseWork) {
     std::atomic<int> done{0};
     pool.parallel_for(2, 1, [&](size_t, size_t) { ++done; });
     ASSERT_EQ(done.load(), 2);
+  }
+}
+
+// Memory that ends inside a body, on whatever thread: the caller learns of it, and the pool goes
+// on.
+TEST(ThreadPool, WhatABodyThrowsComesOutOnce) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (size_t where = 0; where < 64; ++where) {
+      std::atomic<size_t> thrown{0};
+      const auto body = [&](size_t begin, size_t end) {
+        std::this_thread::yield();  // so that every thread gets a chunk now and then
+        if (begin <= where && where < end) {
+          ++thrown;
+          throw std::bad_alloc();
+        }
+      };
+      EXPECT_THROW(pool.parallel_for(64, 1, body), std::bad_alloc);
+      EXPECT_EQ(thrown.load(), 1U);
+      std::atomic<size_t> done{0};
+      pool.parallel_for(64, 1, [&](size_t begin, size_t end) { done += end - begin; });
+      ASSERT_EQ(done.load(), 64U);
+    }
   }
 }
 

@@ -216,5 +216,35 @@ TEST_F(PackedFile, AnotherFileOfTheSameSizeAndDateIsSeen) {
   expect_seen(folder_ / "another.onnx");
 }
 
+TEST_F(PackedFile, RemembersHowItsSourcesLooked) {
+  std::vector<SourceFile> now = header_.sources;
+  now[0].modified += 1;
+  EXPECT_FALSE(remembers_sources(file(), now, header_.content));
+  remember_sources(file(), now, header_.content);
+  EXPECT_TRUE(remembers_sources(file(), now, header_.content));
+  EXPECT_FALSE(remembers_sources(file(), now, header_.content + "0"));
+  for (int what = 0; what < 6; ++what) {
+    std::vector<SourceFile> other = now;
+    if (what == 0) other[0].modified += 1;
+    if (what == 1) other[0].size += 1;
+    if (what == 2) other[0].real += "x";
+    if (what == 3) other.push_back(other[0]);
+    if (what == 4) other[0].inode += 1;
+    if (what == 5) other[0].changed += 1;
+    EXPECT_FALSE(remembers_sources(file(), other, header_.content)) << what;
+  }
+  const std::string stamp = read(file().string() + ".stamp");
+  for (size_t i = 0; i <= stamp.size(); ++i) {
+    std::string bad = stamp;
+    if (i == stamp.size()) {
+      bad += '\n';
+    } else {
+      bad[i] = static_cast<char>(bad[i] ^ 1);
+    }
+    put("packed.safetensors.stamp", bad);
+    EXPECT_FALSE(remembers_sources(file(), now, header_.content)) << i;
+  }
+}
+
 }  // namespace
 }  // namespace octavo

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 
 import numpy as np
 import onnxruntime
@@ -49,6 +50,26 @@ def test_second_start_maps_what_the_first_one_wrote(embed, tmp_path):
     assert (second == first).all() and file.stat().st_mtime_ns == before.st_mtime_ns
     third, said = embed("--no-cache", cache=tmp_path / "other")
     assert "in memory only" in said and (third == first).all() and not (tmp_path / "other").exists()
+
+
+def test_a_stream_gives_the_rows_of_a_list_and_starts_before_its_end(embed, octavo, int8, tmp_path):
+    wanted, _ = embed()
+    env = {**os.environ, "OCTAVO_CACHE": str(tmp_path / "cache")}
+    program = [os.environ["OCTAVO_BIN"], "embed", str(int8), "--max-batch-tokens", "64"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True) as process:
+        for text, row in zip(TEXTS, wanted):  # one answer for each, while the stream is open
+            process.stdin.write(json.dumps({"text": text}) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert answer["text"] == text and (np.float32(answer["embedding"]) == row).all()
+        process.stdin.close()
+        assert process.stdout.read() == "" and process.wait(30) == 0
+    # A failure ends the program although the writer neither goes on nor closes.
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env,
+                          text=True) as process:
+        process.stdin.write('{"text": "a"}\n{"text": 3}\n')
+        process.stdin.flush()
+        assert process.wait(60) == 3 and "line 2" in process.stderr.read()
 
 
 def test_a_damaged_or_outdated_file_is_written_again(embed, int8, tmp_path):

@@ -1,5 +1,6 @@
 """octavo inspect against the onnx package, and the golden ONNX files against the script that made them."""
 import json
+import os
 import subprocess
 import sys
 
@@ -82,6 +83,29 @@ def test_sidecars_with_holes_and_sharing(octavo, tmp_path):
     assert all(w["in_sidecar"] for w in report["largest"])
     text = octavo("inspect", tmp_path / "m.onnx").stdout
     assert "750 B" in text and "w.bin" in text
+
+
+def test_says_what_memory_embedding_takes(octavo, minilm, tmp_path):
+    octavo("import", minilm, "-o", tmp_path / "m")
+    octavo("quantize", tmp_path / "m/model.onnx", tmp_path / "m/model.int8.onnx", "--per-channel", "--external-data")
+    memory = json.loads(octavo("inspect", tmp_path / "m", "--json").stdout)["memory"]
+    weights = sum(numpy_helper.to_array(i).size for i in onnx.load(tmp_path / "m/model.int8.onnx").graph.initializer
+                  if i.data_type == TensorProto.INT8)
+    assert memory["engine"] and memory["batch_tokens"] == 4096
+    assert weights < memory["packed_weights"] < 1.15 * weights  # and sums, scales, biases, norms, positions
+    assert memory["embedding_table"] == 30522 * 384 * 4
+    small = json.loads(octavo("inspect", tmp_path / "m", "--json", "--max-batch-tokens", 256).stdout)["memory"]
+    assert small["longest_text"] == 512 and small["packed_weights"] == memory["packed_weights"]
+    assert small["activations"] < small["longest_activations"] < memory["activations"]
+    said = octavo("inspect", tmp_path / "m/model.int8.onnx").stdout
+    assert "activations, 4096 tokens at once" in said
+    # The same numbers as where it is done.
+    env = {**os.environ, "OCTAVO_CACHE": str(tmp_path / "cache")}
+    explained = octavo("embed", tmp_path / "m", "a", "--explain", "--json", env=env).stderr
+    assert f"{-(-memory['packed_weights'] // 10**6)} MB of weights" in explained, explained
+    assert f"{-(-memory['activations'] // 10**6)} MB of activations" in explained
+    other = json.loads(octavo("inspect", GOLDEN / "everything.onnx", "--json").stdout)["memory"]
+    assert not other["engine"] and other["reason"]
 
 
 def test_errors_are_named(octavo, tmp_path):

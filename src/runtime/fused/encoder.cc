@@ -35,8 +35,14 @@ Result<FusedEncoder> FusedEncoder::create(EncoderSpec spec, const Lookup& lookup
 
 const EncoderSpec& FusedEncoder::spec() const { return state_->weights.spec; }
 size_t FusedEncoder::weight_bytes() const { return state_->weights.bytes; }
-size_t FusedEncoder::workspace_bytes(size_t tokens) const {
-  return Forward::bytes(state_->weights.spec, tokens);
+size_t FusedEncoder::workspace_bytes(const EncoderSpec& spec, size_t tokens) {
+  return Forward::bytes(spec, tokens);
+}
+size_t FusedEncoder::workspace_held() const {
+  const std::lock_guard lock(state_->mutex);
+  size_t sum = 0;
+  for (const auto& workspace : state_->idle) sum += Forward::held(*workspace);
+  return sum;
 }
 
 Status FusedEncoder::run(std::span<const int64_t> ids, std::span<const size_t> offsets,

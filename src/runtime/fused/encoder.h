@@ -68,7 +68,10 @@ class FusedEncoder {
 
   // Bytes of activations that a run over `tokens` tokens holds at most, a text counted as
   // kShortestText tokens or more.
-  size_t workspace_bytes(size_t tokens) const;
+  size_t workspace_bytes(size_t tokens) const { return workspace_bytes(spec(), tokens); }
+  static size_t workspace_bytes(const EncoderSpec& spec, size_t tokens);
+  // Bytes that the runs so far took and that stay for the next ones; runs going on not counted.
+  size_t workspace_held() const;
   // Bytes of packed weights, without the embedding table.
   size_t weight_bytes() const;
 

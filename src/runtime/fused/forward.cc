@@ -90,53 +90,56 @@ Status Forward::plan(std::span<const int64_t> ids, std::span<const size_t> offse
   return Done{};
 }
 
-Status Forward::reserve() {
-  const EncoderSpec& spec = w_.spec;
+Forward::Need Forward::need(const EncoderSpec& spec, const Amount& n) {
   const Sizes z = sizes(spec);
-  bool fixed = false;
-  bool floating = options_.exact_onnx;
-  for (const Layer& l : w_.layers) (fixed_point(l) ? fixed : floating) = true;
-  const size_t element = floating ? sizeof(float) : sizeof(int16_t);
-  const size_t rows = std::min(std::max(tokens_, texts_.size()), kChunkRows);
-  OCTAVO_CHECK(s_.x.reserve(tokens_ * spec.hidden * sizeof(float)));
-  OCTAVO_CHECK(s_.q.reserve(std::max(tokens_, texts_.size()) * z.heads * element));
-  OCTAVO_CHECK(s_.keys.reserve(blocks_.size() * z.key_block * element));
-  OCTAVO_CHECK(s_.values.reserve(std::max(blocks_.size() * z.value_block * sizeof(int16_t),
-                                          floating ? tokens_ * z.values * sizeof(float) : 0)));
-  if (fixed) {
-    const size_t scales = blocks_.size() * z.kv_heads * kernels::kBlockKeys * sizeof(float);
-    OCTAVO_CHECK(s_.q_scale.reserve(tokens_ * z.head_count * sizeof(float)));
-    OCTAVO_CHECK(s_.key_scale.reserve(scales));
-    OCTAVO_CHECK(s_.value_scale.reserve(scales));
-  }
-  OCTAVO_CHECK(s_.normed.reserve(rows * z.widest_k * sizeof(float)));
-  OCTAVO_CHECK(s_.bytes.reserve(rows * z.byte_rows * byte_row(z.widest_k)));
-  OCTAVO_CHECK(s_.scale.reserve(rows * sizeof(float)));
-  OCTAVO_CHECK(s_.zero.reserve(rows * z.byte_rows));
-  OCTAVO_CHECK(s_.wide.reserve(rows * z.wide * sizeof(float)));
-  OCTAVO_CHECK(s_.gate.reserve(rows * z.gate * sizeof(float)));
-  // Whatever kind q, k and v are of, the projections after them may be of another.
-  OCTAVO_CHECK(s_.sum.reserve(rows * spec.hidden * sizeof(float)));
-  if (!picked_.empty())
-    OCTAVO_CHECK(s_.picked.reserve(texts_.size() * spec.hidden * sizeof(float)));
+  constexpr size_t kFloat = sizeof(float);
+  const size_t element = n.floating ? kFloat : sizeof(int16_t);
+  const size_t rows = std::min(std::max(n.tokens, n.texts), kChunkRows);
+  const size_t scales = n.fixed ? n.blocks * z.kv_heads * kernels::kBlockKeys * kFloat : 0;
+  const size_t values = std::max(n.blocks * z.value_block * sizeof(int16_t),
+                                 n.floating ? n.tokens * z.values * kFloat : 0);
+  using W = Workspace;
+  return {{{&W::x, n.tokens * spec.hidden * kFloat},
+           {&W::q, std::max(n.tokens, n.texts) * z.heads * element},
+           {&W::q_scale, n.fixed ? n.tokens * z.head_count * kFloat : 0},
+           {&W::keys, n.blocks * z.key_block * element},
+           {&W::key_scale, scales},
+           {&W::values, values},
+           {&W::value_scale, scales},
+           {&W::normed, rows * z.widest_k * kFloat},
+           {&W::bytes, rows * z.byte_rows * byte_row(z.widest_k)},
+           {&W::scale, rows * kFloat},
+           {&W::zero, rows * z.byte_rows},
+           {&W::wide, rows * z.wide * kFloat},
+           {&W::gate, rows * z.gate * kFloat},
+           // Whatever kind q, k and v are of, the projections after them may be of another.
+           {&W::sum, rows * spec.hidden * kFloat},
+           {&W::picked, n.picked ? n.texts * spec.hidden * kFloat : 0}}};
+}
+
+Status Forward::reserve() {
+  Amount amount{tokens_,          texts_.size(), blocks_.size(),
+                !picked_.empty(), false,         options_.exact_onnx};
+  for (const Layer& l : w_.layers) (fixed_point(l) ? amount.fixed : amount.floating) = true;
+  for (const auto& [buffer, size] : need(w_.spec, amount)) OCTAVO_CHECK((s_.*buffer).reserve(size));
   return Done{};
 }
 
 size_t Forward::bytes(const EncoderSpec& spec, size_t tokens) {
-  const Sizes z = sizes(spec);
-  const size_t rows = std::min(tokens, kChunkRows);
-  const size_t texts = tokens / kShortestText;
-  const size_t blocks = kernels::key_blocks(tokens) + texts;
-  const bool floating = std::any_of(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& l) {
-    return l.qkv[0].kind != WeightKind::s8;
-  });
-  const size_t element = floating ? sizeof(float) : sizeof(int16_t);
-  return tokens * (spec.hidden * 4 + z.heads * element + z.head_count * 4) +
-         texts * spec.hidden * 4 +
-         blocks *
-             (element * (z.key_block + z.value_block) + 2 * 4 * z.kv_heads * kernels::kBlockKeys) +
-         rows * (z.widest_k * 4 + z.byte_rows * (byte_row(z.widest_k) + 1) + 4 + z.wide * 4 +
-                 z.gate * 4 + spec.hidden * 4);
+  Amount most{tokens, std::max<size_t>(1, tokens / kShortestText), 0, true, false, false};
+  // Full blocks, and one a text that is not.
+  most.blocks = tokens / kernels::kBlockKeys + most.texts;
+  for (const LayerSpec& l : spec.layers)
+    (l.qkv[0].kind == WeightKind::s8 ? most.fixed : most.floating) = true;
+  size_t sum = 0;
+  for (const auto& [buffer, size] : need(spec, most)) sum += Buffer::rounded(size);
+  return sum;
+}
+
+size_t Forward::held(const Workspace& workspace) {
+  size_t sum = 0;
+  for (const auto& [buffer, size] : need({}, {})) sum += (workspace.*buffer).size();
+  return sum;
 }
 
 void Forward::embed(std::span<const int64_t> ids) {

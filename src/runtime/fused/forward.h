@@ -1,9 +1,11 @@
 #pragma once
 // One run of a FusedEncoder: the state that its steps share. Private to this folder.
 
+#include <array>
 #include <chrono>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/function_ref.h"
@@ -61,8 +63,20 @@ class Forward {
   Status run(std::span<const int64_t> ids, std::span<const size_t> offsets, float* out);
   // Bytes that reserve() takes at most for a batch of that many tokens (kShortestText).
   static size_t bytes(const EncoderSpec& spec, size_t tokens);
+  // Bytes that a workspace has taken.
+  static size_t held(const Workspace& workspace);
 
  private:
+  // What a batch asks of the workspace, and so how large each of its buffers has to be.
+  struct Amount {
+    size_t tokens = 0, texts = 0, blocks = 0;
+    bool picked = false;  // the last layer goes on with one row a text
+    bool fixed = false;   // some layer attends in fixed point, some in floats
+    bool floating = false;
+  };
+  using Need = std::array<std::pair<Buffer Workspace::*, size_t>, 15>;
+  static Need need(const EncoderSpec& spec, const Amount& amount);
+
   // forward.cc
   Status plan(std::span<const int64_t> ids, std::span<const size_t> offsets);
   Status reserve();

@@ -18,15 +18,16 @@ class Buffer {
     if (bytes <= size_) return Done{};
     data_.reset();
     size_ = 0;
-    const size_t rounded = (bytes + 63) / 64 * 64;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, rounded)));
+    const size_t whole = rounded(bytes);
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, whole)));
     if (!data_)
-      return Error{Code::out_of_memory, std::to_string(rounded) +
+      return Error{Code::out_of_memory, std::to_string(whole) +
                                             " bytes of activations; fewer tokens in a batch "
                                             "(--max-batch-tokens) need less"};
-    size_ = rounded;
+    size_ = whole;
     return Done{};
   }
+  static constexpr size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
   template <class T>
   T* as() const {
     return reinterpret_cast<T*>(data_.get());
