@@ -118,7 +118,7 @@ TEST_F(ExternalDataTest, RefusesWhatIsNoRegularFile) {
   fs::create_directory(folder_ / "model/dir");
   fs::create_symlink("/dev/zero", folder_ / "model/zero");
   expect_error(read_at("fifo"), Code::invalid_input, {"fifo", "not a regular file"});
-  expect_error(read_at("dir"), Code::invalid_input, {"dir", "not a regular file"});
+  expect_error(read_at("dir"), Code::invalid_input, {"dir", "is a folder"});
   expect_error(read_at("zero"), Code::invalid_input, {"zero", "leads out"});
 }
 

@@ -331,7 +331,7 @@ TEST_F(OnnxDamageTest, AModelFileBeyondProtobufsLimitIsToldSo) {
   const fs::path file = put("big.onnx", identity_model().SerializeAsString());
   fs::resize_file(file, uint64_t{3} << 30);  // sparse: takes no room
   expect_error(read_onnx(file), Code::unsupported, {"big.onnx", "2 GB", "external data"});
-  expect_error(read_onnx(folder_), Code::invalid_input, {"not a regular file"});
+  expect_error(read_onnx(folder_), Code::invalid_input, {"is a folder"});
   expect_error(read_onnx(folder_ / "none.onnx"), Code::not_found, {"none.onnx"});
 }
 

@@ -125,8 +125,6 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8", *QUANTIZE)
     assert (folder / MODELS[0]).read_bytes() == (tmp_path / MODELS[0]).read_bytes()
     assert (folder / MODELS[1]).read_bytes() == (built / MODELS[1]).read_bytes()
-    sizes = [sum(f["size"] for f in report_of(at)["files"] if f["name"].startswith("model.int8.onnx")) for at in (folder, built)]
-    assert sizes[0] < sizes[1]
 
 
 def test_again_gives_the_same_bytes_and_touches_nothing(built, build, tiny, tmp_path):

@@ -93,7 +93,6 @@ def test_errors_point_at_what_is_wrong(octavo, tiny, tmp_path):
         (["embed", "imp/model.onnx", "x"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
         (["bench", "imp/model.onnx"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
         (["embed", "nope", "x"], "octavo: nope: no such folder"),
-        (["inspect", "imp"], "imp: is a folder; give the file in it"),
         (["quantize", "imp", "out.onnx"], "imp: is a folder; give the file in it"),
     ):
         done = octavo(*arguments, check=False, cwd=tmp_path)
