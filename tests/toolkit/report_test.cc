@@ -37,8 +37,8 @@ ReportInput input() {
   in.build.import.architecture = "BertModel";
   in.build.import.parameters = 22565376;
   in.build.smoothing.sites = {
-      {"norm", {"q", "k"}, "gain norm.weight", "", 0.5, 2, 100, 10},
-      {"gelu", {"down"}, "explicit Mul", "Erf is not linear", 0.25, 4, 30, 3},
+      {"norm", {"q", "k"}, "gain norm.weight", "", 0.8, 0.5, 2, 100, 10},
+      {"gelu", {"down"}, "explicit Mul", "Erf is not linear", 0.8, 0.25, 4, 30, 3},
   };
   in.build.smoothing.calibration_texts = 200;
   in.build.smoothing.calibration_tokens = 12345;
