@@ -26,6 +26,13 @@ enum class Profile : uint8_t { compat, accurate };
 struct BuildOptions {
   Profile profile = Profile::compat;
   std::optional<double> alpha;        // empty: what suits the profile's activations
+  std::optional<AlphaSearch> search;  // instead of a number; its activations are the profile's
+  // What gets 16-bit activations, with a profile of per-token ones (QuantizeOptions::protect,
+  // ProtectSearch). Empty shares: what the profile says.
+  std::vector<std::string> protect;
+  std::optional<double> target_cos, max_extra_macs;
+  std::filesystem::path protect_log;
+  std::optional<uint64_t> max_size;   // bytes of all that `octavo embed` reads, at most
   std::filesystem::path calibration;  // as in SmoothOptions
   std::filesystem::path
       reference;  // of tools/dump_reference.py; empty: against the imported FP32 model
@@ -46,6 +53,8 @@ struct BuildRecipe {
   double alpha = 0.8;
   Activations activations = Activations::per_tensor;
   TableType table = TableType::float32;
+  // Of ProtectSearch; both empty: no search.
+  std::optional<double> target_cos = {}, max_extra_macs = {};
 };
 BuildRecipe recipe_of(const BuildOptions& options);
 

@@ -51,27 +51,45 @@ struct QuantizeOptions {
   std::optional<ProtectSearch> search;  // more of them, with per_token
 
   TableType table = TableType::float32;
+  // Bytes of the model, sidecar included, and of `beside` other files, at most: `table` is then the
+  // form that loses least of those that fit.
+  std::optional<uint64_t> max_size;
+  uint64_t beside = 0;
   bool external_data = false;
+};
+
+// What max_size chose from, the form that loses least first.
+struct SizeChoice {
+  struct Form {
+    TableType table = TableType::float32;
+    uint64_t bytes = 0;  // of all files: of the chosen form as they are, of the others estimated
+  };
+  uint64_t limit = 0;
+  std::vector<Form> forms;
+  size_t chosen = 0;  // index into forms
 };
 
 struct ProtectReport {
   struct Site {
     std::vector<std::string> nodes;  // that read the same input
     double share = 0;                // of the products of all
-    double worth = 0;                // what the mean loss rises when only this one has 8 bits
+    double worth = 0;                // what the loss rises when only this one has 8 bits
     bool wide = false;               // 16 bits
   };
+  // Of the judged texts. Percentiles as in VerifyReport.
+  struct Quality {
+    double cos_min = 0, cos_p5 = 0, cos_mean = 0;
+  };
   std::vector<Site> sites;
-  double extra_macs = 0;                           // share of the products added
-  double cos_min_before = 0, cos_mean_before = 0;  // with 8 bits everywhere
-  double cos_min = 0, cos_mean = 0;
-  double cos_min_all = 0;  // with 16 bits everywhere
-  bool reached = false;    // cos_min >= target_cos
+  double extra_macs = 0;         // share of the products added
+  Quality narrow, chosen, wide;  // 8 bits everywhere, the choice, 16 bits everywhere
+  bool reached = false;          // chosen.cos_min >= target_cos
   uint64_t texts = 0;
 };
 
 struct QuantizeReport {
   std::optional<ProtectReport> protection;
+  std::optional<SizeChoice> size;
   struct Quantized {
     std::string node, weight;
     int64_t weight_bytes_before = 0, weight_bytes_after = 0;
@@ -93,7 +111,8 @@ struct QuantizeReport {
   uint64_t bytes_before = 0, bytes_after = 0;  // of all initializers
 };
 
-// Errors: invalid_input when nothing would be quantized (the message says why, node by node).
+// Errors: invalid_input when nothing would be quantized (the message says why, node by node), or
+// when max_size cannot be reached (before any search; the message has what can).
 Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                                       const std::filesystem::path& output,
                                       const QuantizeOptions& options,

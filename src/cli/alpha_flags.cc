@@ -21,16 +21,17 @@ std::string check_alpha(const std::string& text) {
 
 double AlphaFlags::number() const { return std::strtod(alpha.c_str(), nullptr); }
 
-void add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
-  command
-      .add_option(
-          "--alpha", flags.alpha,
-          "share of the outliers that moves into the weights: 1 makes all channels of X "
-          "alike, 0 all rows of the weights; auto searches one for every site on calibration "
-          "texts kept apart")
-      ->type_name("A|auto")
-      ->check(CLI::Validator(check_alpha, ""))
-      ->capture_default_str();
+CLI::Option* add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
+  CLI::Option* alpha =
+      command
+          .add_option(
+              "--alpha", flags.alpha,
+              "share of the outliers that moves into the weights: 1 makes all channels of X "
+              "alike, 0 all rows of the weights; auto searches one for every site on calibration "
+              "texts kept apart")
+          ->type_name("A|auto")
+          ->check(CLI::Validator(check_alpha, ""))
+          ->capture_default_str();
   command
       .add_option("--search-log", flags.search.log,
                   "with --alpha auto: keep what was tried in FILE, and go on from it after a stop")
@@ -41,6 +42,7 @@ void add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
       ->type_name("N")
       ->check(whole(7, 10000))
       ->capture_default_str();
+  return alpha;
 }
 
 }  // namespace octavo::cli

@@ -17,6 +17,7 @@ struct AlphaFlags {
   double number() const;  // precondition: not automatic, and checked by the option
 };
 
-void add_alpha_flags(CLI::App& command, AlphaFlags& flags);
+// The option --alpha, whose default the caller may show otherwise.
+CLI::Option* add_alpha_flags(CLI::App& command, AlphaFlags& flags);
 
 }  // namespace octavo::cli

@@ -9,9 +9,12 @@
 #include <memory>
 #include <string>
 
+#include "cli/alpha_flags.h"
 #include "cli/canonical_command.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/protect_flags.h"
+#include "cli/size_flag.h"
 #include "octavo/build.h"
 #include "toolkit/text_file.h"
 
@@ -52,12 +55,13 @@ stderr).)";
 
 const std::map<std::string, Profile> kProfiles = {{"compat", Profile::compat},
                                                   {"accurate", Profile::accurate}};
-constexpr const char* kAlpha = "0.8";
 constexpr const char* kAccurateAlpha = "0.5";
 
 struct Flags {
   std::string source, output, texts, probe;
   std::string profile = "compat";
+  AlphaFlags alpha;
+  ProtectFlags protect;
   BuildOptions options;
   bool no_vanilla = false;
   bool json = false;
@@ -152,13 +156,18 @@ void add_build(CLI::App& app, Context& context) {
       ->type_name("NAME")
       ->check(one_of(kProfiles))
       ->capture_default_str();
-  auto* alpha = command
-                    ->add_option("--alpha", flags->options.alpha,
-                                 "how much of the outliers moves into the weights, 0 to 1; 0.5 "
-                                 "unless given with --profile accurate")
-                    ->type_name("A")
-                    ->check(number(0, 1))
-                    ->default_str(kAlpha);
+  auto* alpha = add_alpha_flags(*command, flags->alpha);
+  command
+      ->add_option("--protect", flags->options.protect,
+                   "with --profile accurate: regular expression searched for in node names; nodes "
+                   "that match get 16-bit activations. Repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_protect_flags(*command, flags->protect);
+  add_max_size(*command, flags->options.max_size,
+               "store the embedding table in the form that loses least with which all files but "
+               "the vanilla variant and the reports fit this size (650MB, 620MiB or bytes), or "
+               "fail");
   command
       ->add_option("--reference", flags->options.reference,
                    "measure against this file of tools/dump_reference.py (default: against the "
@@ -202,8 +211,16 @@ void add_build(CLI::App& app, Context& context) {
     flags->options.profile = kProfiles.at(flags->profile);
     // A default is left out of the command that the card shows.
     if (flags->options.profile == Profile::accurate) alpha->default_str(kAccurateAlpha);
-    flags->options.command_line =
-        canonical_command(*command, {"--output", "--json", "--why", "--search-log"});
+    if (flags->alpha.automatic()) {
+      flags->options.search = flags->alpha.search;
+    } else if (alpha->count() > 0) {
+      flags->options.alpha = flags->alpha.number();
+    }
+    flags->options.target_cos = flags->protect.target_cos;
+    flags->options.max_extra_macs = flags->protect.max_extra_macs;
+    flags->options.protect_log = flags->protect.log;
+    flags->options.command_line = canonical_command(
+        *command, {"--output", "--json", "--why", "--search-log", "--protect-log"});
     run(*flags, context);
   });
 }

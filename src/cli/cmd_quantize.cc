@@ -7,6 +7,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/protect_flags.h"
+#include "cli/size_flag.h"
 #include "octavo/quantize.h"
 
 namespace octavo::cli {
@@ -70,12 +71,13 @@ Json to_json(const QuantizeReport& r) {
                        {"share", site.share},
                        {"worth", site.worth},
                        {"wide", site.wide}});
+    const auto quality = [](const ProtectReport::Quality& q) -> Json {
+      return {{"cos_min", q.cos_min}, {"cos_p5", q.cos_p5}, {"cos_mean", q.cos_mean}};
+    };
     out["protection"] = {{"extra_macs", r.protection->extra_macs},
-                         {"cos_min_before", r.protection->cos_min_before},
-                         {"cos_mean_before", r.protection->cos_mean_before},
-                         {"cos_min", r.protection->cos_min},
-                         {"cos_mean", r.protection->cos_mean},
-                         {"cos_min_all", r.protection->cos_min_all},
+                         {"narrow", quality(r.protection->narrow)},
+                         {"chosen", quality(r.protection->chosen)},
+                         {"wide", quality(r.protection->wide)},
                          {"reached", r.protection->reached},
                          {"texts", r.protection->texts},
                          {"sites", std::move(sites)}};
@@ -92,6 +94,13 @@ Json to_json(const QuantizeReport& r) {
                     {"bytes_before", r.table.bytes_before},
                     {"bytes_after", r.table.bytes_after},
                     {"also_read_by", r.table.also_read_by}};
+  if (r.size) {
+    Json forms = Json::array();
+    for (const auto& form : r.size->forms)
+      forms.push_back({{"table", name_in(kTables, form.table)}, {"bytes", form.bytes}});
+    out["size"] = {
+        {"limit", r.size->limit}, {"forms", std::move(forms)}, {"chosen", r.size->chosen}};
+  }
   for (const auto& k : r.kept) out["kept"].push_back({{"node", k.node}, {"reason", k.reason}});
   return out;
 }
@@ -117,10 +126,14 @@ void print(const QuantizeReport& r) {
               human_bytes(r.bytes_after).c_str());
 }
 
+std::string shown(const ProtectReport::Quality& q) {
+  return "cos_min " + fixed(q.cos_min, 5) + ", p5 " + fixed(q.cos_p5, 5) + ", mean " +
+         fixed(q.cos_mean, 5);
+}
+
 void print(const ProtectReport& r) {
-  std::printf("%llu texts, 8 bits everywhere: cos_min %s, cos_mean %s\n",
-              static_cast<unsigned long long>(r.texts), fixed(r.cos_min_before, 5).c_str(),
-              fixed(r.cos_mean_before, 5).c_str());
+  std::printf("%llu texts, 8 bits everywhere: %s\n", static_cast<unsigned long long>(r.texts),
+              shown(r.narrow).c_str());
   size_t wide = 0;
   for (const auto& site : r.sites) {
     if (!site.wide) continue;
@@ -130,11 +143,9 @@ void print(const ProtectReport& r) {
     std::printf("  16 bits, %s%% of the products: %s\n", fixed(site.share * 100, 1).c_str(),
                 nodes.c_str());
   }
-  std::printf("16 bits at %zu of %zu inputs, %s%% more products: cos_min %s, cos_mean %s; %s\n",
-              wide, r.sites.size(), fixed(r.extra_macs * 100, 1).c_str(),
-              fixed(r.cos_min, 5).c_str(), fixed(r.cos_mean, 5).c_str(),
-              r.reached ? "the target is reached"
-                        : ("16 bits everywhere give " + fixed(r.cos_min_all, 5)).c_str());
+  std::printf("16 bits at %zu of %zu inputs, %s%% more products: %s\n16 bits everywhere: %s\n",
+              wide, r.sites.size(), fixed(r.extra_macs * 100, 1).c_str(), shown(r.chosen).c_str(),
+              shown(r.wide).c_str());
 }
 
 struct Arguments {
@@ -196,12 +207,17 @@ void add_quantize(CLI::App& app, Context& context) {
                    "one judges (default: the built-in ones)")
       ->type_name("FILE");
 
-  command
-      ->add_option("--table", o.table,
-                   "how the embedding table is stored: float32, int8 (a scale a row), bfloat16 or "
-                   "float16")
-      ->transform(choice(kTables))
-      ->default_str("float32");
+  auto* table =
+      command
+          ->add_option("--table", o.table,
+                       "how the embedding table is stored: float32, int8 (a scale a row), bfloat16 "
+                       "or float16")
+          ->transform(choice(kTables))
+          ->default_str("float32");
+  add_max_size(*command, o.max_size,
+               "store the embedding table in the form that loses least with which OUT and its "
+               "sidecar fit this size (650MB, 620MiB or bytes), or fail")
+      ->excludes(table);
   command->add_flag("--reduce-range", o.reduce_range,
                     "7-bit weights, for CPUs whose 8-bit sums saturate (before VNNI)");
   command->add_flag("--clip", o.clip,

@@ -38,6 +38,8 @@ class Encoder {
   static Result<Encoder> open(const std::filesystem::path& onnx_file, Pooling pooling,
                               EncoderOptions options = {});
   static Result<Encoder> create(Model model, Pooling pooling, EncoderOptions options = {});
+  // On the ragged path; the options that say how to make a model do not matter.
+  static Encoder of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options);
   Encoder(Encoder&&) noexcept;
   Encoder& operator=(Encoder&&) noexcept;
   ~Encoder();
@@ -64,7 +66,6 @@ class Encoder {
   // The graph node by node; `why` it is no fused model, "" when that was asked for.
   static Result<Encoder> of_graph(Model model, Pooling pooling, const EncoderOptions& options,
                                   std::string why);
-  static Encoder of_fused(FusedModel fused, Pooling pooling, const EncoderOptions& options);
   std::unique_ptr<State> state_;
 };
 

@@ -14,6 +14,7 @@
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
+#include "graph/raised_ops.h"
 #include "passes/raise.h"
 #include "runtime/fused/compile.h"
 #include "runtime/session.h"
@@ -77,7 +78,20 @@ struct Made {
   std::shared_ptr<const Model> raised;
   fused::Compiled compiled;
   Tensor table;
+  std::map<std::string, Tensor> positions;  // position values, by name
 };
+
+Result<Made> made_of(Model raised, std::map<std::string, Tensor> positions) {
+  Made made;
+  made.raised = std::make_shared<const Model>(std::move(raised));
+  made.positions = std::move(positions);
+  OCTAVO_TRY(made.compiled, fused::compile(*made.raised, made.positions));
+  const Initializer* table = made.raised->graph.find_initializer(made.compiled.table);
+  if (table == nullptr)
+    return Error{Code::internal, "no embedding table \"" + made.compiled.table + "\""};
+  OCTAVO_TRY(made.table, table->tensor());
+  return made;
+}
 
 class Maker {
  public:
@@ -100,15 +114,8 @@ class Maker {
     RaiseOptions raise_options;
     raise_options.output = signature_.output;
     OCTAVO_TRY(Raised raised, raise_encoder(model_, probe, raise_options));
-    OCTAVO_TRY(const auto positions, position_values(raised));
-    Made made;
-    made.raised = std::make_shared<const Model>(std::move(raised.model));
-    OCTAVO_TRY(made.compiled, fused::compile(*made.raised, positions));
-    const Initializer* table = made.raised->graph.find_initializer(made.compiled.table);
-    if (table == nullptr)
-      return Error{Code::internal, "no embedding table \"" + made.compiled.table + "\""};
-    OCTAVO_TRY(made.table, table->tensor());
-    return made;
+    OCTAVO_TRY(auto positions, position_values(raised));
+    return made_of(std::move(raised.model), std::move(positions));
   }
 
   // Whether the encoder gives the plain executor's numbers.
@@ -202,20 +209,31 @@ class Maker {
   std::optional<Session> plain_;
 };
 
-// Every tensor made once, and kept.
-Result<FusedModel> in_memory(const Made& made) {
-  std::map<std::string, Tensor> tensors;
+using Tensors = std::map<std::string, Tensor>;
+
+Result<Tensors> make_tensors(const Made& made) {
+  Tensors tensors;
   for (const fused::PackedTensor& t : made.compiled.tensors) {
     OCTAVO_TRY(tensors[t.name], t.make());
   }
   tensors["embed.table"] = made.table;
+  return tensors;
+}
+
+Result<FusedModel> of_tensors(const fused::EncoderSpec& spec, const Tensors& tensors) {
   const auto lookup = [&](const std::string& name) -> Result<Tensor> {
     const auto found = tensors.find(name);
     if (found == tensors.end()) return Error{Code::internal, "no packed tensor \"" + name + "\""};
     return found->second;
   };
-  OCTAVO_TRY(fused::FusedEncoder encoder, fused::FusedEncoder::create(made.compiled.spec, lookup));
+  OCTAVO_TRY(fused::FusedEncoder encoder, fused::FusedEncoder::create(spec, lookup));
   return FusedModel{std::make_shared<const fused::FusedEncoder>(std::move(encoder)), false, {}};
+}
+
+// Every tensor made once, and kept.
+Result<FusedModel> in_memory(const Made& made) {
+  OCTAVO_TRY(const Tensors tensors, make_tensors(made));
+  return of_tensors(made.compiled.spec, tensors);
 }
 
 fs::path folder_of(const fs::path& onnx_file) { return fs::absolute(onnx_file).parent_path(); }
@@ -293,6 +311,70 @@ Result<FusedModel> make_fused(const Model& model, const FusedOptions& options,
   OCTAVO_TRY(FusedModel fused, in_memory(made));
   OCTAVO_CHECK(maker.check(*fused.encoder));
   return fused;
+}
+
+struct FusedVariants::State {
+  Made made;
+  Tensors tensors;
+  FusedModel first;
+};
+
+FusedVariants::FusedVariants(std::unique_ptr<State> state) : state_(std::move(state)) {}
+FusedVariants::FusedVariants(FusedVariants&&) noexcept = default;
+FusedVariants& FusedVariants::operator=(FusedVariants&&) noexcept = default;
+FusedVariants::~FusedVariants() = default;
+
+Result<FusedVariants> FusedVariants::create(const Model& model, const FusedOptions& options,
+                                            std::shared_ptr<ThreadPool> pool) {
+  auto state = std::make_unique<State>();
+  Maker maker(model, options, std::move(pool));
+  OCTAVO_TRY(state->made, maker.make());
+  OCTAVO_TRY(state->tensors, make_tensors(state->made));
+  OCTAVO_TRY(state->first, of_tensors(state->made.compiled.spec, state->tensors));
+  OCTAVO_CHECK(maker.check(*state->first.encoder));
+  return FusedVariants(std::move(state));
+}
+
+const FusedModel& FusedVariants::first() const { return state_->first; }
+
+Result<FusedModel> FusedVariants::of(const Model& other) const {
+  std::map<std::string, const Initializer*> constants;
+  for (const Initializer& i : other.graph.initializers) constants[i.name()] = &i;
+  Model raised = *state_->made.raised;
+  for (Initializer& mine : raised.graph.initializers) {
+    const auto found = constants.find(mine.name());
+    if (found == constants.end()) continue;  // made by raising, of nothing that differs
+    const Initializer& theirs = *found->second;
+    OCTAVO_TRY(const int64_t count, element_count(mine.shape()));
+    OCTAVO_TRY(const int64_t their_count, element_count(theirs.shape()));
+    if (theirs.dtype() != mine.dtype() || their_count != count)
+      return Error{Code::unsupported, "constant \"" + mine.name() + "\" has another type or size"};
+    if (theirs.shape() == mine.shape()) {
+      mine = theirs;
+    } else {
+      mine = Initializer(mine.name(), mine.dtype(), mine.shape(),
+                         [theirs, shape = mine.shape()]() -> Result<Tensor> {
+                           OCTAVO_TRY(const Tensor tensor, theirs.tensor());
+                           return tensor.reshaped(shape);
+                         });
+    }
+  }
+  OCTAVO_TRY(const Made made, made_of(std::move(raised), state_->made.positions));
+  return in_memory(made);
+}
+
+Result<FusedModel> FusedVariants::widened(const std::set<std::string>& weights) const {
+  Model raised = *state_->made.raised;
+  for (Node& node : raised.graph.nodes) {
+    if (node.op_type != raised::kLinear || node.string_or("kind", "") != raised::kInt8) continue;
+    const bool wide = weights.contains(node.inputs[1]);
+    node.attributes["scales"] = std::string(wide ? raised::kPerRow16 : raised::kPerRow);
+  }
+  OCTAVO_TRY(const Made made, made_of(std::move(raised), state_->made.positions));
+  for (const fused::PackedTensor& t : made.compiled.tensors)
+    if (!state_->tensors.contains(t.name))
+      return Error{Code::unsupported, "a packed weight has products of 8 and of 16 bits"};
+  return of_tensors(made.compiled.spec, state_->tensors);
 }
 
 Result<FusedPlan> plan_fused(const Model& model, const FusedOptions& options,

@@ -8,6 +8,8 @@
 #include "base/mapped_file.h"
 #include "base/progress.h"
 #include "formats/json.h"
+#include "formats/onnx.h"
+#include "graph/inline.h"
 #include "octavo/quantize.h"
 #include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
@@ -16,6 +18,7 @@
 #include "toolkit/report_page.h"
 #include "toolkit/sha256.h"
 #include "toolkit/site_errors.h"
+#include "toolkit/size_choice.h"
 #include "toolkit/snapshot.h"
 #include "toolkit/text_file.h"
 #include "toolkit/work_folder.h"
@@ -126,10 +129,38 @@ class Build {
     return check_nothing_left(output_, foreign);
   }
 
+  // Before anything long: a size that cannot be reached costs no search.
+  Status check_size(const BuildRecipe& recipe) {
+    if (!options().max_size) return Done{};
+    OCTAVO_TRY(OnnxFile file, open_onnx(folder_ / kFp32));
+    OCTAVO_CHECK(inline_functions(file.model));
+    QuantizeDynamicOptions how;
+    how.form.per_channel = true;
+    how.activations = recipe.activations;
+    how.pool = std::make_shared<ThreadPool>();
+    OCTAVO_CHECK(choose_size(file.model, how, *options().max_size, beside(), how.pool));
+    return Done{};
+  }
+
+  // Bytes of the files beside the model.
+  uint64_t beside() const {
+    uint64_t sum = 0;
+    for (const std::string& name : input_.build.import.files) {
+      std::error_code none;
+      if (name == kFp32 || name == sidecar(kFp32)) continue;
+      const auto size = fs::file_size(folder_ / name, none);
+      if (!none) sum += size;
+    }
+    return sum;
+  }
+
   Status make_models() {
     SmoothOptions smooth;
     const BuildRecipe recipe = recipe_of(options());
+    OCTAVO_CHECK(check_size(recipe));
     smooth.alpha = recipe.alpha;
+    smooth.search = options().search;
+    if (smooth.search) smooth.search->activations = recipe.activations;
     smooth.tokenizer = folder_;
     smooth.calibration = options().calibration;
     if (!options().calibration.empty()) {
@@ -139,7 +170,18 @@ class Build {
                smooth_model(folder_ / kFp32, folder_ / kSmoothedFp32, smooth, progress_));
     QuantizeOptions quantize = vanilla_recipe();
     quantize.activations = recipe.activations;
-    quantize.table = recipe.table;
+    if (!options().max_size) quantize.table = recipe.table;
+    quantize.max_size = options().max_size;
+    quantize.beside = beside();
+    quantize.protect = options().protect;
+    if (recipe.target_cos || recipe.max_extra_macs) {
+      ProtectSearch& search = quantize.search.emplace();
+      search.target_cos = recipe.target_cos.value_or(search.target_cos);
+      search.max_extra_macs = recipe.max_extra_macs.value_or(search.max_extra_macs);
+      search.tokenizer = folder_;
+      search.calibration = options().calibration;
+      search.log = options().protect_log;
+    }
     OCTAVO_TRY(build().quantization,
                quantize_model(folder_ / kSmoothedFp32, folder_ / kInt8, quantize, progress_));
     if (options().vanilla)
@@ -280,6 +322,8 @@ BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
   if (options.profile == Profile::accurate) recipe = {0.5, Activations::per_token, TableType::int8};
   recipe.alpha = options.alpha.value_or(recipe.alpha);
+  recipe.target_cos = options.target_cos;
+  recipe.max_extra_macs = options.max_extra_macs;
   return recipe;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "embed/encoder.h"
+#include "embed/pooling.h"
 #include "formats/json.h"
 #include "toolkit/score.h"
 #include "toolkit/sha256.h"
@@ -103,23 +104,92 @@ Status Judgement::remember(std::span<const double> choice, std::span<const doubl
   return Done{};
 }
 
+Result<FusedModel> Judgement::fused(std::span<const double> choice) {
+  if (subject_.wide) {
+    if (!variants_) {
+      const std::vector<double> narrow(choice.size(), 0);
+      OCTAVO_TRY(const Model model, subject_.make(narrow));
+      OCTAVO_TRY(variants_, FusedVariants::create(model, {}, pool_));
+    }
+    return variants_->widened(subject_.wide(choice));
+  }
+  OCTAVO_TRY(const Model model, subject_.make(choice));
+  if (!variants_) {
+    OCTAVO_TRY(variants_, FusedVariants::create(model, {}, pool_));
+    return variants_->first();
+  }
+  if (!exchange_) return make_fused(model, {}, pool_);
+  OCTAVO_TRY(FusedModel made, variants_->of(model));
+  if (compared_) return made;
+  compared_ = true;
+  OCTAVO_TRY(FusedModel whole, make_fused(model, {}, pool_));
+  OCTAVO_TRY(const auto rows, encode(made));
+  OCTAVO_TRY(const auto wanted, encode(whole));
+  exchange_ = rows == wanted;
+  return whole;
+}
+
+// The whole text has one scale in a file of per-tensor activations: it runs alone, all of its rows.
+Result<std::vector<float>> Judgement::encode(const FusedModel& fused) const {
+  if (subject_.per_token) {
+    EncoderOptions options;
+    options.pool = pool_;
+    return Encoder::of_fused(fused, subject_.pooling, options).encode(subject_.texts);
+  }
+  const size_t width = fused.encoder->spec().hidden;
+  const size_t texts = subject_.texts.size();
+  std::vector<float> rows(texts * width);
+  std::vector<std::optional<Error>> errors(texts);
+  pool_->parallel_for(texts, 1, [&](size_t begin, size_t end) {
+    std::vector<float> hidden;
+    for (size_t i = begin; i < end; ++i) {
+      const std::vector<int64_t>& ids = subject_.texts[i];
+      hidden.resize(ids.size() * width);
+      fused::RunOptions run;
+      run.exact_onnx = true;
+      const size_t offsets[] = {0, ids.size()};
+      if (Status status = fused.encoder->run(ids, offsets, *pool_, run, hidden.data()); !status) {
+        errors[i] = std::move(status).error();
+        continue;
+      }
+      octavo::pool(subject_.pooling, hidden.data(), ids.size(), {&rows[i * width], width});
+    }
+  });
+  for (std::optional<Error>& error : errors)
+    if (error) return *std::move(error);
+  return rows;
+}
+
+std::vector<double> Judgement::losses_of(std::span<const float> rows) const {
+  std::vector<double> losses = score(rows, reference_, width_).cosines;
+  for (double& value : losses) value = 1 - value;
+  return losses;
+}
+
 Result<std::vector<double>> Judgement::losses(std::span<const double> choice) {
   const std::vector<double> wanted(choice.begin(), choice.end());
   if (const auto known = known_.find(wanted); known != known_.end()) return known->second;
-  OCTAVO_TRY(Model model, subject_.make(choice));
-  EncoderOptions options;
-  options.pool = pool_;
-  options.exact_onnx = !subject_.per_token;
-  OCTAVO_TRY(const Encoder encoder, Encoder::create(std::move(model), subject_.pooling, options));
-  // A graph that cannot be raised would run with the scales that were not asked for.
-  if (subject_.per_token && encoder.fused() == nullptr)
+  std::vector<float> rows;
+  const Result<FusedModel> engine = plain_ ? Error{Code::unsupported, ""} : fused(choice);
+  if (engine) {
+    OCTAVO_TRY(rows, encode(*engine));
+  } else if (engine.error().code != Code::unsupported) {
+    return engine.error();
+  } else if (subject_.per_token) {
+    // A graph that cannot be raised would run with the scales that were not asked for.
     return Error{Code::unsupported,
                  "a search for per-token activations runs in the engine, which cannot take this "
                  "graph: " +
-                     encoder.why_plain()};
-  OCTAVO_TRY(const std::vector<float> rows, encoder.encode(subject_.texts));
-  std::vector<double> losses = score(rows, reference_, width_).cosines;
-  for (double& value : losses) value = 1 - value;
+                     engine.error().message};
+  } else {
+    plain_ = true;
+    OCTAVO_TRY(Model model, subject_.make(choice));
+    EncoderOptions options;
+    options.pool = pool_;
+    OCTAVO_TRY(const Encoder encoder, Encoder::create(std::move(model), subject_.pooling, options));
+    OCTAVO_TRY(rows, encoder.encode(subject_.texts));
+  }
+  const std::vector<double> losses = losses_of(rows);
   OCTAVO_CHECK(remember(wanted, losses));
   known_[wanted] = losses;
   return losses;

@@ -8,12 +8,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "embed/fused_model.h"
 #include "embed/model_dir.h"
 #include "graph/graph.h"
 
@@ -28,6 +31,10 @@ class Judgement {
     bool per_token = false;  // activation scales of a token's own, else of a whole text
     // The quantized model of a choice.
     std::function<Result<Model>(std::span<const double> choice)> make;
+    // Where choices differ in the bits of products only: the weights (int8 initializers of the
+    // model of the first choice, which has 8 bits everywhere) that a choice gives 16. Null: they
+    // differ in the constants.
+    std::function<std::set<std::string>(std::span<const double> choice)> wide;
     // With the reference vectors, which stand for the weights, all that a choice's worth depends
     // on: an answer of the log is believed when this is the same.
     std::string inputs;
@@ -39,8 +46,9 @@ class Judgement {
   static Result<Judgement> create(Subject subject, const std::filesystem::path& log,
                                   std::shared_ptr<ThreadPool> pool);
 
-  // 1 - cosine of every text. Errors: those of making and running the model; unsupported when
-  // per_token is asked of a graph that the engine cannot run.
+  // 1 - cosine of every text. The first model that is made goes the whole way (probe, raise,
+  // check), the next ones take its place in the engine. Errors: those of making and running the
+  // model; unsupported when per_token is asked of a graph that the engine cannot run.
   Result<std::vector<double>> losses(std::span<const double> choice);
 
  private:
@@ -51,7 +59,15 @@ class Judgement {
   Result<std::string> key() const;
 
   Subject subject_;
+  Result<FusedModel> fused(std::span<const double> choice);
+  Result<std::vector<float>> encode(const FusedModel& fused) const;
+  std::vector<double> losses_of(std::span<const float> rows) const;
+
   std::shared_ptr<ThreadPool> pool_;
+  std::optional<FusedVariants> variants_;
+  bool compared_ = false;  // variants_ with a model that went the whole way
+  bool exchange_ = true;   // what it makes is what that gives
+  bool plain_ = false;     // the engine cannot take the graph
   std::vector<float> reference_;
   size_t width_ = 0;
   std::filesystem::path log_;

@@ -187,13 +187,27 @@ std::string use_section(const json& report) {
   return out;
 }
 
+// As `octavo quantize` takes them.
+std::string protect_flags(const json& settings) {
+  std::string out;
+  for (const json& pattern : settings.at("protect"))
+    out += " --protect '" + pattern.get<std::string>() + "'";
+  for (const auto& [key, option] : {std::pair("target_cos", " --target-cos "),
+                                    std::pair("max_extra_macs", " --max-extra-macs ")})
+    if (!settings.at(key).is_null()) out += option + settings.at(key).dump();
+  if (settings.at("target_cos").is_number() || settings.at("max_extra_macs").is_number())
+    out += " --tokenizer fp32";
+  return out;
+}
+
 std::string making_section(const json& report) {
   const json& settings = report.at("settings");
   const json& calibration = settings.at("calibration");
   const json& source = report.at("source");
-  const std::string alpha = settings.at("alpha").dump();
+  const json& given = settings.at("alpha");
+  const std::string alpha = given.is_string() ? given.get<std::string>() : given.dump();
   const bool rows = settings.at("activations").get<std::string>() != "per-tensor";
-  const bool int8_table = settings.at("table").get<std::string>() == "int8";
+  const std::string table = settings.at("table").get<std::string>();
   size_t explicit_sites = 0;
   for (const auto& site : report.at("smoothing").at("sites"))
     explicit_sites += site.at("folded_into").get<std::string>().starts_with("explicit") ? 1 : 0;
@@ -215,7 +229,9 @@ std::string making_section(const json& report) {
          "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, " +
          (rows ? "activations unsigned with a scale for every token, in standard ONNX ops"
                : "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`") +
-         (int8_table ? "; the embedding table in INT8 with a scale a row" : "") +
+         (table == "int8"      ? "; the embedding table in INT8 with a scale a row"
+          : table == "float32" ? std::string()
+                               : "; the embedding table in " + table) +
          ". Profile: " + settings.at("profile").get<std::string>() +
          (rows ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model.\n\n"
                : ". The vanilla variant is the same without SmoothQuant.\n\n");
@@ -228,9 +244,11 @@ std::string making_section(const json& report) {
       "```sh\noctavo import SOURCE -o fp32\n"
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32 --alpha " +
-      alpha + (own ? " --calibration FILE" : "") +
+      alpha + (alpha == "auto" && rows ? " --activations per-token" : "") +
+      (own ? " --calibration FILE" : "") +
       "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
-      (rows ? " --activations per-token" : "") + (int8_table ? " --table int8" : "") + quantize +
+      (rows ? " --activations per-token" : "") + (table == "float32" ? "" : " --table " + table) +
+      protect_flags(settings) + quantize +
       "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize +
       "octavo verify model.int8.onnx --tokenizer fp32 --against fp32/model.onnx\n```\n";
   return out;

@@ -35,20 +35,15 @@ class Choosing {
   }
 
   Result<ProtectionChoice> run() {
-    OCTAVO_TRY(const auto none, judge(choice_.wide));
-    if (none.empty()) return Error{Code::invalid_input, "there is no text to judge by"};
-    choice_.cos_min_before = smallest_cosine(none);
-    choice_.cos_mean_before = 1 - mean(none);
-    OCTAVO_TRY(const auto all, judge(std::vector<bool>(sites_.size(), true)));
-    choice_.cos_min_all = smallest_cosine(all);
-    std::vector<double> kept = none;
-    if (choice_.cos_min_before < goal_.target_cos) {
-      OCTAVO_CHECK(measure(all));
-      OCTAVO_TRY(kept, take(none));
+    OCTAVO_TRY(choice_.narrow, judge(choice_.wide));
+    if (choice_.narrow.empty()) return Error{Code::invalid_input, "there is no text to judge by"};
+    OCTAVO_TRY(choice_.all, judge(std::vector<bool>(sites_.size(), true)));
+    choice_.chosen = choice_.narrow;
+    if (smallest_cosine(choice_.narrow) < goal_.target_cos) {
+      OCTAVO_CHECK(measure(choice_.all));
+      OCTAVO_TRY(choice_.chosen, take(choice_.narrow));
     }
-    choice_.cos_min = smallest_cosine(kept);
-    choice_.cos_mean = 1 - mean(kept);
-    choice_.reached = choice_.cos_min >= goal_.target_cos;
+    choice_.reached = smallest_cosine(choice_.chosen) >= goal_.target_cos;
     for (size_t i = 0; i < sites_.size(); ++i)
       if (choice_.wide[i]) choice_.extra += sites_[i].products / all_products_;
     return std::move(choice_);

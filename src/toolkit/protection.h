@@ -36,9 +36,8 @@ struct ProtectionChoice {
   std::vector<bool> wide;     // a site
   std::vector<double> worth;  // a site: what the mean loss rises without it; 0 where not measured
   double extra = 0;           // share of products added
-  double cos_min_before = 0, cos_min = 0, cos_mean_before = 0, cos_mean = 0;
-  double cos_min_all = 0;  // with 16 bits everywhere
-  bool reached = false;    // cos_min >= target_cos
+  std::vector<double> narrow, chosen, all;  // losses: 8 bits everywhere, this choice, 16 everywhere
+  bool reached = false;                     // every loss of `chosen` at most 1 - target_cos
 };
 
 // Errors: those of the judge; invalid_input without sites or texts.

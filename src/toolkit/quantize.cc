@@ -13,6 +13,7 @@
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
 #include "toolkit/quantize_protect.h"
+#include "toolkit/size_choice.h"
 
 namespace octavo {
 
@@ -62,6 +63,45 @@ const Pattern* first_match(std::vector<Pattern>& patterns, const Node& node) {
     return &e;
   }
   return nullptr;
+}
+
+Status finish(QuantizedModel& done, TableType table, const std::shared_ptr<ThreadPool>& pool) {
+  OCTAVO_CHECK(quantize_table(done.model, table, pool, done.report));
+  for (const auto& node : done.report.table.also_read_by)
+    done.report.warnings.push_back("the embedding table \"" + done.report.table.name +
+                                   "\" stays in float32 as well, for " + node);
+  return Done{};
+}
+
+uint64_t bytes_on_disk(const std::filesystem::path& model) {
+  uint64_t sum = 0;
+  for (const std::filesystem::path& file :
+       {model, std::filesystem::path(model.string() + ".data")}) {
+    std::error_code none;
+    const auto size = std::filesystem::file_size(file, none);
+    if (!none) sum += size;
+  }
+  return sum;
+}
+
+// The chosen form, or the next smaller one where the estimate was short of the truth.
+Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& size,
+                                    const std::shared_ptr<ThreadPool>& pool, uint64_t beside,
+                                    const std::filesystem::path& output,
+                                    const OnnxWriteOptions& writing, const Progress& progress) {
+  while (true) {
+    QuantizedModel done = before;
+    SizeChoice::Form& form = size.forms[size.chosen];
+    OCTAVO_CHECK(finish(done, form.table, pool));
+    OCTAVO_CHECK(write_onnx(done.model, output, writing, progress));
+    form.bytes = bytes_on_disk(output) + beside;
+    if (form.bytes <= size.limit) return done;
+    if (++size.chosen == size.forms.size())
+      return Error{Code::invalid_input, "max-size " + grouped_digits(size.limit) +
+                                            " bytes cannot be reached: all files take " +
+                                            grouped_digits(form.bytes) +
+                                            " with the smallest embedding table"};
+  }
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
@@ -115,6 +155,14 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   how.activations = options.activations;
   how.protect = [&](const Node& node) { return first_match(protections, node) != nullptr; };
+  std::optional<SizeChoice> size;
+  if (options.max_size) {
+    if (options.table != TableType::float32)
+      return Error{Code::invalid_input,
+                   "max-size chooses the form of the embedding table: leave table out"};
+    OCTAVO_TRY(size, choose_size(file.model, how, *options.max_size, options.beside, how.pool)
+                         .within(input.string()));
+  }
   std::optional<ProtectReport> protection;
   std::set<std::string> chosen;
   if (options.search) {
@@ -130,11 +178,16 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   OCTAVO_TRY(QuantizedModel done,
              quantize_dynamic(std::move(file.model), how).within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
-  OCTAVO_CHECK(
-      quantize_table(done.model, options.table, how.pool, done.report).within(input.string()));
-  for (const auto& node : done.report.table.also_read_by)
-    done.report.warnings.push_back("the embedding table \"" + done.report.table.name +
-                                   "\" stays in float32 as well, for " + node);
+  const Progress writes = [&](std::string_view, uint64_t bytes, uint64_t total) {
+    if (progress) progress("quantize", bytes, total);
+  };
+  if (!size) {
+    OCTAVO_CHECK(finish(done, options.table, how.pool).within(input.string()));
+    OCTAVO_CHECK(write_onnx(done.model, output, writing, writes));
+  } else {
+    OCTAVO_TRY(done, write_within(done, *size, how.pool, options.beside, output, writing, writes)
+                         .within(input.string()));
+  }
   const auto unused = [&](const char* option, const std::vector<Pattern>& patterns) {
     for (const auto& e : patterns)
       if (!e.used)
@@ -143,10 +196,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
-  OCTAVO_CHECK(write_onnx(done.model, output, writing,
-                          [&](std::string_view, uint64_t bytes, uint64_t total) {
-                            if (progress) progress("quantize", bytes, total);
-                          }));
+  done.report.size = std::move(size);
   done.report.protection = std::move(protection);
   return std::move(done.report);
 }

@@ -10,6 +10,7 @@
 #include "toolkit/calibrate.h"
 #include "toolkit/judgement.h"
 #include "toolkit/protection.h"
+#include "toolkit/score.h"
 #include "toolkit/text_file.h"
 
 namespace octavo {
@@ -27,6 +28,9 @@ const std::string& label_of(const Node& node) {
 struct Sites {
   std::vector<ProtectionSite> sites;
   std::vector<std::vector<std::string>> nodes;
+  // Initializers of the quantized model that the nodes read.
+  std::vector<std::set<std::string>> weights;
+  std::set<std::string> fixed;  // the same for the nodes that have 16 bits anyway
 };
 
 Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
@@ -41,14 +45,20 @@ Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
   std::map<std::string, size_t> at;
   for (const QuantizeReport::Quantized& q : dry.report.quantized) {
     const auto input = input_of.find(q.node);
-    if (input == input_of.end()) continue;
+    const std::string weight = q.weight + "_quantized";
+    if (input == input_of.end()) {
+      out.fixed.insert(weight);
+      continue;
+    }
     const auto [site, added] = at.emplace(input->second, out.sites.size());
     if (added) {
       out.sites.push_back({q.node, 0});
       out.nodes.emplace_back();
+      out.weights.emplace_back();
     }
     out.sites[site->second].products += static_cast<double>(q.weight_bytes_before) / sizeof(float);
     out.nodes[site->second].push_back(q.node);
+    out.weights[site->second].insert(weight);
   }
   if (out.sites.empty())
     return Error{Code::invalid_input, "there is no quantized MatMul left to protect"};
@@ -78,6 +88,12 @@ Result<std::vector<std::vector<int64_t>>> judged_texts(const fs::path& folder,
   return held_out;
 }
 
+ProtectReport::Quality quality_of(std::vector<double> losses) {
+  for (double& loss : losses) loss = 1 - loss;
+  const Score cosines = summarize(std::move(losses));
+  return {cosines.min, cosines.p5, cosines.mean};
+}
+
 }  // namespace
 
 Result<ProtectReport> search_protection(const Model& model, const fs::path& file,
@@ -99,17 +115,18 @@ Result<ProtectReport> search_protection(const Model& model, const fs::path& file
   for (const auto& nodes : found.nodes)
     for (const std::string& node : nodes) subject.inputs += "\n" + node;
   subject.inputs += how.form.clip ? "\nclip" : "";
-  subject.make = [&](std::span<const double> wide) -> Result<Model> {
-    std::set<std::string> chosen;
-    for (size_t i = 0; i < wide.size(); ++i)
-      if (wide[i] != 0) chosen.insert(found.nodes[i].begin(), found.nodes[i].end());
+  subject.make = [&](std::span<const double> /*narrow*/) -> Result<Model> {
     QuantizeDynamicOptions options = how;
     options.pool = pool;
-    options.protect = [&](const Node& node) {
-      return chosen.contains(label_of(node)) || (how.protect && how.protect(node));
-    };
+    options.protect = {};
     OCTAVO_TRY(QuantizedModel done, quantize_dynamic(model, options));
     return std::move(done.model);
+  };
+  subject.wide = [&](std::span<const double> wide) {
+    std::set<std::string> weights = found.fixed;
+    for (size_t i = 0; i < wide.size(); ++i)
+      if (wide[i] != 0) weights.insert(found.weights[i].begin(), found.weights[i].end());
+    return weights;
   };
   OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), search.log, pool));
   const ProtectionJudge judge = [&](std::span<const double> wide) {
@@ -125,11 +142,9 @@ Result<ProtectReport> search_protection(const Model& model, const fs::path& file
     report.sites.push_back({found.nodes[i], found.sites[i].products / products, choice.worth[i],
                             static_cast<bool>(choice.wide[i])});
   report.extra_macs = choice.extra;
-  report.cos_min_before = choice.cos_min_before;
-  report.cos_mean_before = choice.cos_mean_before;
-  report.cos_min = choice.cos_min;
-  report.cos_mean = choice.cos_mean;
-  report.cos_min_all = choice.cos_min_all;
+  report.narrow = quality_of(choice.narrow);
+  report.chosen = quality_of(choice.chosen);
+  report.wide = quality_of(choice.all);
   report.reached = choice.reached;
   report.texts = texts.size();
   return report;

@@ -47,6 +47,10 @@ json numbers(const VerifyReport& report) {
           {"norms", std::move(norms)}};
 }
 
+json optional_number(const std::optional<double>& number) {
+  return number ? json(*number) : json();
+}
+
 json quality(const ReportInput& input) {
   const BuildReport& build = input.build;
   json texts = json::array();
@@ -121,6 +125,69 @@ json quantization(const QuantizeReport& report) {
           {"kept", std::move(kept)}};
 }
 
+// Losses are means of 1 - cosine over texts that the statistics did not see; `confirmed` over those
+// that the search did not see either.
+json alpha_search(const std::optional<AlphaSearchReport>& report) {
+  if (!report) return {};
+  json trials = json::array();
+  for (const AlphaSearchReport::Trial& trial : report->trials)
+    trials.push_back(
+        {{"what", trial.what}, {"loss", significant(trial.loss)}, {"kept", trial.kept}});
+  return {{"fixed", report->fixed},
+          {"loss_fixed", significant(report->loss_fixed)},
+          {"loss", significant(report->loss)},
+          {"confirmed_fixed", significant(report->confirmed_fixed)},
+          {"confirmed", significant(report->confirmed)},
+          {"refused", report->refused},
+          {"texts", report->texts},
+          {"trials", std::move(trials)}};
+}
+
+json protection(const ReportInput& input) {
+  const std::optional<ProtectReport>& report = input.build.quantization.protection;
+  if (!report) return {};
+  json sites = json::array();
+  for (const ProtectReport::Site& site : report->sites)
+    sites.push_back({{"nodes", site.nodes},
+                     {"share", significant(site.share)},
+                     {"worth", significant(site.worth)},
+                     {"bits", site.wide ? 16 : 8}});
+  const auto quality = [](const ProtectReport::Quality& q) -> json {
+    return {{"cos_min", cosine_digits(q.cos_min)},
+            {"cos_p5", cosine_digits(q.cos_p5)},
+            {"cos_mean", cosine_digits(q.cos_mean)}};
+  };
+  return {{"extra_macs", significant(report->extra_macs)},
+          {"narrow", quality(report->narrow)},
+          {"chosen", quality(report->chosen)},
+          {"wide", quality(report->wide)},
+          {"reached", report->reached},
+          {"texts", report->texts},
+          {"sites", std::move(sites)}};
+}
+
+const char* table_name(TableType type) {
+  switch (type) {
+    case TableType::int8:
+      return "int8";
+    case TableType::bfloat16:
+      return "bfloat16";
+    case TableType::float16:
+      return "float16";
+    case TableType::float32:
+      break;
+  }
+  return "float32";
+}
+
+json size_choice(const std::optional<SizeChoice>& choice) {
+  if (!choice) return {};
+  json forms = json::array();
+  for (const SizeChoice::Form& form : choice->forms)
+    forms.push_back({{"table", table_name(form.table)}, {"bytes", form.bytes}});
+  return {{"limit", choice->limit}, {"forms", std::move(forms)}, {"chosen", choice->chosen}};
+}
+
 // Of each variant, file and sidecar; nothing for one that was not made.
 json sizes(const BuildReport& build) {
   json out = {{"fp32", build.fp32_bytes}};
@@ -192,7 +259,9 @@ json make_report(const ReportInput& input) {
   for (const auto& file : input.build.files)
     files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
   const std::string command = input.options.command_line;
-  const BuildRecipe recipe = recipe_of(input.options);
+  BuildRecipe recipe = recipe_of(input.options);
+  if (const auto& choice = input.build.quantization.size)
+    recipe.table = choice->forms[choice->chosen].table;
   return {
       {"format", kFormat},
       {"octavo", kVersion},
@@ -206,15 +275,22 @@ json make_report(const ReportInput& input) {
         {"max_length", input.use.max_length}}},
       {"settings",
        {{"profile", input.options.profile == Profile::accurate ? "accurate" : "compat"},
-        {"alpha", recipe.alpha},
+        {"alpha", input.options.search ? json("auto") : json(recipe.alpha)},
+        {"protect", input.options.protect},
+        {"target_cos", optional_number(recipe.target_cos)},
+        {"max_extra_macs", optional_number(recipe.max_extra_macs)},
+        {"max_size", input.options.max_size ? json(*input.options.max_size) : json()},
         {"activations", recipe.activations == Activations::per_tensor ? "per-tensor" : "per-token"},
-        {"table", recipe.table == TableType::int8 ? "int8" : "float32"},
+        {"table", table_name(recipe.table)},
         {"calibration", calibration(input)},
         {"per_channel", true},
         {"weight_type", "qint8"},
         {"op_types", {"MatMul"}}}},
       {"command", command},
       {"smoothing", smoothing(input)},
+      {"alpha_search", alpha_search(input.build.smoothing.search)},
+      {"protection", protection(input)},
+      {"size_choice", size_choice(input.build.quantization.size)},
       {"quantization", quantization(input.build.quantization)},
       {"quality", quality(input)},
       {"retrieval", input.build.retrieval ? evaluation_json(*input.build.retrieval) : json()},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "tensor/compare.h"
 
@@ -20,10 +21,9 @@ double percentile(std::span<const double> values, double q) {
   return t < 0.5 ? low + (high - low) * t : high - (high - low) * (1 - t);
 }
 
-Score score(std::span<const float> rows, std::span<const float> reference, size_t width) {
+Score summarize(std::vector<double> cosines) {
   Score out;
-  for (size_t at = 0; at < rows.size(); at += width)
-    out.cosines.push_back(cosine(rows.subspan(at, width), reference.subspan(at, width)));
+  out.cosines = std::move(cosines);
   const auto smallest = std::min_element(out.cosines.begin(), out.cosines.end());
   out.min = *smallest;
   out.worst = static_cast<size_t>(smallest - out.cosines.begin());
@@ -33,6 +33,13 @@ Score score(std::span<const float> rows, std::span<const float> reference, size_
   out.mean = std::accumulate(out.cosines.begin(), out.cosines.end(), 0.0) /
              static_cast<double>(out.cosines.size());
   return out;
+}
+
+Score score(std::span<const float> rows, std::span<const float> reference, size_t width) {
+  std::vector<double> cosines;
+  for (size_t at = 0; at < rows.size(); at += width)
+    cosines.push_back(cosine(rows.subspan(at, width), reference.subspan(at, width)));
+  return summarize(std::move(cosines));
 }
 
 }  // namespace octavo

@@ -17,6 +17,9 @@ struct Score {
   size_t worst = 0;  // the first text that has the smallest cosine
 };
 
+// Of at least one cosine.
+Score summarize(std::vector<double> cosines);
+
 // Rows of `width` floats, as many in both. Precondition: at least one row.
 Score score(std::span<const float> rows, std::span<const float> reference, size_t width);
 

@@ -1,0 +1,81 @@
+#include "toolkit/size_choice.h"
+
+#include <algorithm>
+#include <string>
+
+#include "passes/quantize_table.h"
+
+namespace octavo {
+
+namespace {
+
+struct Candidate {
+  TableType type;
+  const char* name;
+};
+// float16 keeps 11 bits of a number, bfloat16 8, a byte of a row's range about as many as its
+// smaller numbers have left.
+constexpr Candidate kCandidates[] = {{TableType::float32, "float32"},
+                                     {TableType::float16, "float16"},
+                                     {TableType::bfloat16, "bfloat16"},
+                                     {TableType::int8, "int8"}};
+
+// What a file takes beside its tensors: names, nodes, and the gaps between tensors.
+uint64_t estimate(const Graph& graph) {
+  uint64_t bytes = 4096;
+  for (const Node& node : graph.nodes) {
+    bytes += 16 + node.name.size() + node.op_type.size() + 24 * node.attributes.size();
+    for (const auto* names : {&node.inputs, &node.outputs})
+      for (const std::string& name : *names) bytes += 2 + name.size();
+  }
+  for (const Initializer& i : graph.initializers) bytes += 128 + i.name().size();
+  return bytes;
+}
+
+// Whether every number of the table has a float16 form.
+bool fits_float16(const Model& model, const std::string& table) {
+  const Initializer* made = model.graph.find_initializer(table + "_float16");
+  return made != nullptr && made->tensor().ok();
+}
+
+}  // namespace
+
+std::string grouped_digits(uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+Result<SizeChoice> choose_size(const Model& model, const QuantizeDynamicOptions& how,
+                               uint64_t limit, uint64_t beside,
+                               const std::shared_ptr<ThreadPool>& pool) {
+  OCTAVO_TRY(const QuantizedModel done, quantize_dynamic(model, how));
+  SizeChoice choice;
+  choice.limit = limit;
+  std::string known;
+  for (const Candidate& candidate : kCandidates) {
+    Model copy = done.model;
+    QuantizeReport report = done.report;
+    const Status made = quantize_table(copy, candidate.type, pool, report);
+    if (!made) continue;  // no such table, or an opset without that type
+    if (candidate.type == TableType::float16 && !fits_float16(copy, report.table.name)) continue;
+    const uint64_t bytes = report.bytes_after + estimate(copy.graph) + beside;
+    // bfloat16 takes what float16 takes and loses more.
+    const bool repeats = !choice.forms.empty() && candidate.type == TableType::bfloat16 &&
+                         choice.forms.back().table == TableType::float16;
+    if (repeats) continue;
+    choice.forms.push_back({candidate.type, bytes});
+    known += std::string(known.empty() ? "" : ", ") + grouped_digits(bytes) + " with a " +
+             candidate.name + " table";
+  }
+  const auto fits = std::find_if(choice.forms.begin(), choice.forms.end(),
+                                 [&](const SizeChoice::Form& f) { return f.bytes <= limit; });
+  if (fits == choice.forms.end())
+    return Error{Code::invalid_input, "max-size " + grouped_digits(limit) +
+                                          " bytes cannot be reached: all files take " + known +
+                                          "; weights are in 8 bits already"};
+  choice.chosen = static_cast<size_t>(fits - choice.forms.begin());
+  return choice;
+}
+
+}  // namespace octavo
