@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/embed_output.h"
@@ -163,6 +164,10 @@ class Pending {
 
 Status run(const Options& options, const Context& context) {
   OCTAVO_TRY(const EmbedFormat format, choose_format(options));
+  // Before the first text is waited for: a place that cannot be written costs nobody an hour.
+  if (!options.output.empty() && options.output != "-") {
+    if (const auto place = output_place(options.output); !place) return Error(place.error());
+  }
   const bool from_arguments = !options.texts.empty();
   std::optional<TextInput> input;
   if (!from_arguments) {
@@ -229,7 +234,8 @@ void add_embed(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command
       ->add_option("--output", options->output,
-                   "write here, whole or not at all: .jsonl, .npy, .npz or .safetensors")
+                   "write this regular file (no pipe), whole or not at all: .jsonl, .npy, .npz or "
+                   ".safetensors")
       ->type_name("FILE");
   command
       ->add_option("--format", options->format,

@@ -271,6 +271,20 @@ def test_wrong_use(octavo, model, tmp_path):
         assert done.stdout == ""
 
 
+def test_the_output_is_looked_at_before_texts_are_waited_for(octavo, model, tmp_path):
+    """A standard input that never ends, and a place where no file can be: the answer comes at once."""
+    os.mkfifo(tmp_path / "pipe.npy")
+    for place, message in ((tmp_path / "no" / "o.npy", "does not exist"), (tmp_path / "pipe.npy", "is a pipe or a device")):
+        read, write = os.pipe()
+        try:
+            done = subprocess.run([os.environ["OCTAVO_BIN"], "embed", str(model), "--output", str(place)], stdin=read,
+                                  capture_output=True, text=True, timeout=120)
+        finally:
+            os.close(read)
+            os.close(write)
+        assert done.returncode == 3 and message in done.stderr, done.stderr
+
+
 def test_a_full_disk_is_said(octavo, model):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
