@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,12 @@ struct BuildReport {
   QuantizeReport quantization;              // of the smoothed variant
   std::optional<EvaluateReport> retrieval;  // FP32, smoothed, vanilla
   uint64_t fp32_bytes = 0;                  // of the imported model, file and sidecar
+  // Of "fp32", "smoothed" and "vanilla", file and sidecar: embedding tables, weights of linear
+  // layers, and the rest.
+  struct SizeParts {
+    uint64_t tables = 0, linears = 0, rest = 0;
+  };
+  std::map<std::string, SizeParts> size_parts;
   // All that was published, except report.json and its renderings, report.html and README.md.
   std::vector<File> files;
   std::vector<std::string> changes;  // since the folder's last build; empty: nothing changed

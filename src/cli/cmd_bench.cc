@@ -108,7 +108,8 @@ void print(const BenchReport& r, const BenchOptions& options) {
     std::printf("; peak INT8 %s GMAC/s, FP32 %s GMAC/s",
                 fixed(r.machine.int8_macs / kGiga, 0).c_str(),
                 fixed(r.machine.f32_macs / kGiga, 0).c_str());
-  std::printf("; memory %s GB/s\n\n", fixed(r.machine.bytes_per_second / kGiga, 1).c_str());
+  std::printf("; memory %s GB/s\n", fixed(r.machine.bytes_per_second / kGiga, 1).c_str());
+  std::printf("largest resident memory %s\n\n", human_bytes(r.peak_bytes).c_str());
   Table table({"texts x tokens", "tokens/s", "p50 ms", "p95 ms", "runs", "of the roof"});
   for (const auto& line : r.lines)
     table.add({line.name, fixed(line.tokens_per_second(), 0), fixed(line.p50 * kMilliseconds, 2),
@@ -125,6 +126,7 @@ Json to_json(const BenchReport& r) {
               {"fused", r.fused},
               {"why_plain", r.why_plain},
               {"open_seconds", r.open_seconds},
+              {"peak_bytes", r.peak_bytes},
               {"machine",
                {{"kernels", r.machine.isa},
                 {"threads", r.machine.threads},

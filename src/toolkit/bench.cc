@@ -1,5 +1,7 @@
 #include "toolkit/bench.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -29,6 +31,13 @@ constexpr int64_t kUnknownVocabulary = 100;  // every table has that many rows
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Of this process so far; 0 where the system does not say.
+uint64_t peak_resident_bytes() {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 struct Workload {
@@ -168,14 +177,17 @@ Result<BenchReport> bench_model(const std::filesystem::path& folder, const Bench
   if (options.profile != 0)
     OCTAVO_CHECK(profile(encoder, dir.pooling, options.profile, vocabulary, report));
 
-  report.machine = measure_machine(*pool, table->name);
   const auto wanted = workloads(options, dir.positions, report.too_long);
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (progress) progress("bench", i, wanted.size());
     OCTAVO_TRY(BenchReport::Line line, measure(encoder, wanted[i], vocabulary, options.seconds));
-    line.roof = roof_seconds(report.work, report.machine, line.tokens);
     report.lines.push_back(std::move(line));
   }
+  report.peak_bytes = peak_resident_bytes();
+  // After the peak was read: it needs memory of its own.
+  report.machine = measure_machine(*pool, table->name);
+  for (BenchReport::Line& line : report.lines)
+    line.roof = roof_seconds(report.work, report.machine, line.tokens);
   if (progress) progress("bench", wanted.size(), wanted.size());
   return report;
 }

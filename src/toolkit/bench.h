@@ -43,6 +43,9 @@ struct BenchReport {
   MachineSpeed machine;
   LinearWork work;
   double open_seconds = 0;
+  // The process's largest resident memory after all lines, mapped weights included: of a first
+  // start, which packs them, more than of a later one.
+  uint64_t peak_bytes = 0;
   bool fused = false;
   std::string why_plain;
   std::string fewer_threads;  // thread_shortage()  // why the graph runs node by node, when it does

@@ -19,6 +19,7 @@
 #include "toolkit/sha256.h"
 #include "toolkit/site_errors.h"
 #include "toolkit/size_choice.h"
+#include "toolkit/size_parts.h"
 #include "toolkit/snapshot.h"
 #include "toolkit/text_file.h"
 #include "toolkit/work_folder.h"
@@ -257,6 +258,7 @@ class Build {
     for (const auto& name : {std::string(kFp32), sidecar(kFp32)})
       if (fs::exists(folder_ / name, none))
         build().fp32_bytes += fs::file_size(folder_ / name, none);
+    OCTAVO_CHECK(measure_parts());
     std::vector<std::string> names = {sidecar(kInt8), kInt8};
     if (options().vanilla) names.insert(names.end(), {sidecar(kVanilla), kVanilla});
     for (const auto& name : build().import.files)
@@ -268,6 +270,16 @@ class Build {
       if (error && name.ends_with(".data")) continue;
       OCTAVO_TRY(auto sha256, sha256_of_file(folder_ / name));
       build().files.push_back({name, size, std::move(sha256)});
+    }
+    return Done{};
+  }
+
+  Status measure_parts() {
+    std::vector<std::pair<const char*, const char*>> made = {{"fp32", kFp32}, {"smoothed", kInt8}};
+    if (options().vanilla) made.emplace_back("vanilla", kVanilla);
+    for (const auto& [variant, model] : made) {
+      OCTAVO_TRY(const SizeParts parts, size_parts(folder_ / model));
+      build().size_parts[variant] = {parts.tables, parts.linears, parts.rest};
     }
     return Done{};
   }

@@ -15,7 +15,7 @@ const json& at(const json& document, const std::string& pointer) {
   return document.at(json::json_pointer(pointer));
 }
 
-std::string tagged(const std::string& pointer, const char* form, const std::string& text) {
+std::string tagged(const std::string& pointer, const std::string& form, const std::string& text) {
   return "<data data-v=\"" + html_escaped(pointer) + "\" data-f=\"" + form + "\">" + text +
          "</data>";
 }
@@ -91,7 +91,7 @@ std::string thousands(uint64_t value) {
 }
 
 std::string html_fixed(const json& document, const std::string& pointer, int decimals) {
-  return tagged(pointer, std::to_string(decimals).c_str(),
+  return tagged(pointer, std::to_string(decimals),
                 fixed_digits(at(document, pointer).get<double>(), decimals));
 }
 
@@ -103,6 +103,14 @@ std::string html_scientific(const json& document, const std::string& pointer) {
 
 std::string html_whole(const json& document, const std::string& pointer) {
   return tagged(pointer, "w", thousands(at(document, pointer).get<uint64_t>()));
+}
+
+std::string html_scaled(const json& document, const std::string& pointer, double factor,
+                        int decimals) {
+  char form[48];
+  std::snprintf(form, sizeof form, "%g*%d", factor, decimals);
+  return tagged(pointer, form,
+                fixed_digits(at(document, pointer).get<double>() * factor, decimals));
 }
 
 std::string html_text(const json& document, const std::string& pointer, size_t characters) {

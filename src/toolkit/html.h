@@ -20,11 +20,13 @@ std::string shortened(const std::string& text, size_t characters);
 std::string fixed_digits(double value, int decimals);
 std::string thousands(uint64_t value);  // "1,234,567"
 
-// The number at `pointer`: with decimals, as "%.1e", or whole with commas. Precondition: it is
-// there.
+// The number at `pointer`: with decimals, as "%.1e", whole with commas, or times a factor (bytes in
+// MB, a share in percent). Precondition: it is there.
 std::string html_fixed(const nlohmann::json& document, const std::string& pointer, int decimals);
 std::string html_scientific(const nlohmann::json& document, const std::string& pointer);
 std::string html_whole(const nlohmann::json& document, const std::string& pointer);
+std::string html_scaled(const nlohmann::json& document, const std::string& pointer, double factor,
+                        int decimals);
 // The string at `pointer`, escaped, cut at `characters`.
 std::string html_text(const nlohmann::json& document, const std::string& pointer,
                       size_t characters = 400);

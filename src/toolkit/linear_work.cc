@@ -43,6 +43,15 @@ void add(LinearWork& work, bool int8, uint64_t macs, uint64_t bytes) {
 
 }  // namespace
 
+const Initializer* linear_weight(const Graph& graph, const GraphIndex& index, const Node& node) {
+  if (!contains(kProducts, node.op_type)) return nullptr;
+  // A is the first input everywhere, B the second or, with scales between them, the fourth.
+  const size_t b = node.op_type == "QLinearMatMul" ? 3 : 1;
+  if (node.inputs.size() <= b) return nullptr;
+  const Initializer* weight = constant_behind(graph, index, node.inputs[b]);
+  return weight == nullptr || weight->shape().size() != 2 ? nullptr : weight;
+}
+
 Result<LinearWork> linear_work(const Model& model) {
   Model flat = model;
   OCTAVO_CHECK(inline_functions(flat));
@@ -58,12 +67,8 @@ Result<LinearWork> linear_work(const Model& model) {
       add(work, false, k * n, k * n * bits / 8);
       continue;
     }
-    if (!contains(kProducts, node.op_type)) continue;
-    // A is the first input everywhere, B the second or, with scales between them, the fourth.
-    const size_t b = node.op_type == "QLinearMatMul" ? 3 : 1;
-    if (node.inputs.size() <= b) continue;
-    const Initializer* weight = constant_behind(graph, index, node.inputs[b]);
-    if (weight == nullptr || weight->shape().size() != 2) continue;
+    const Initializer* weight = linear_weight(graph, index, node);
+    if (weight == nullptr) continue;
     const auto elements = element_count(weight->shape());
     const auto bytes = byte_count(weight->dtype(), weight->shape());
     if (!elements || !bytes) continue;

@@ -16,6 +16,10 @@ struct LinearWork {
   uint64_t weight_bytes = 0;  // as stored; each weight is read once a run
 };
 
+// The constant of two axes that a node multiplies by, behind whatever it is stored behind; nullptr
+// for other nodes. MatMulNBits, whose weight is a row of packed blocks, is another node.
+const Initializer* linear_weight(const Graph& graph, const GraphIndex& index, const Node& node);
+
 // MatMul, Gemm, MatMulInteger, MatMulNBits and com.microsoft's quantized products; a weight behind
 // DequantizeLinear, Cast, Transpose, Reshape or Identity is found. Errors: those of inlining the
 // model's functions.

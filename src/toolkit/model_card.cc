@@ -76,6 +76,19 @@ std::string verdict(const json& quality) {
   return out;
 }
 
+// "" where all activations have 8 bits.
+std::string wide_sentence(const json& report) {
+  const json& quantization = report.at("quantization");
+  const size_t wide = quantization.at("wide").size();
+  if (wide == 0) return "";
+  return std::to_string(wide) + " of " +
+         std::to_string(quantization.at("quantized").get<uint64_t>()) +
+         " MatMuls read activations of 16 bits, as two exact 8-bit products with the same INT8 "
+         "weights: " +
+         number(100 * quantization.at("extra_macs").get<double>(), 1) +
+         "% more multiplications, no byte more.\n";
+}
+
 std::string quality_section(const json& report) {
   const json& quality = report.at("quality");
   const json& variants = quality.at("variants");
@@ -94,7 +107,8 @@ std::string quality_section(const json& report) {
       " texts (below). Reference: " + escaped(quality.at("reference").get<std::string>()) +
       ". Percentiles are linear between neighbours, as numpy's default.\n";
   const auto worst = variants.at("smoothed").at("worst").get<size_t>();
-  out += "Worst text of the smoothed model: number " + std::to_string(worst + 1) + ".\n";
+  out += "Worst text of the smoothed model: number " + std::to_string(worst + 1) + ".\n" +
+         wide_sentence(report);
   for (const auto& note : quality.at("notes"))
     out += "\nNote: " + escaped(note.get<std::string>()) + "\n";
   return out;

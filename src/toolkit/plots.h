@@ -1,7 +1,7 @@
 #pragma once
-// Plots as inline SVG. Colours are CSS classes of the page (s0, s1, ... of series, h0 .. h7 of the
-// heat map), so that one drawing serves light, dark and print. Coordinates are rounded to a tenth:
-// the same numbers give the same bytes.
+// The plots of report.html as inline SVG. Colours are CSS classes of the page (s0, s1, ... of
+// series, p0, p1, ... of parts, h0 .. h7 of the heat map), so that one drawing serves light, dark
+// and print.
 
 #include <string>
 #include <utility>
@@ -27,8 +27,29 @@ struct SizedPoint {
 };
 std::string size_plot(const std::vector<SizedPoint>& points, const std::string& y_label);
 
+// A bar a file, its parts from left to right in the order of their colours.
+struct SizeBar {
+  std::string name;
+  std::vector<std::pair<std::string, double>> parts;  // name and megabytes
+};
+std::string parts_plot(const std::vector<SizeBar>& bars);
+
 // One value a site, in the order of the sites, over a logarithmic axis.
 std::string site_plot(const std::vector<Series>& series, const std::string& y_label);
+
+// A stem and a dot each, in their order from left to right.
+struct Stem {
+  std::string name;  // for the tooltip
+  int colour = 0;
+  double value = 0;
+};
+struct StemAxis {
+  std::string x_label, y_label;
+  // Logarithmic from `floor` up, or linear between the values and 0.
+  bool logarithmic = false;
+  double floor = 0;
+};
+std::string stem_plot(const std::vector<Stem>& stems, const StemAxis& axis);
 
 struct HeatRow {
   std::string name;            // for the tooltip
@@ -48,7 +69,7 @@ struct Interval {
 };
 std::string interval_plot(const std::vector<Interval>& rows, const std::string& x_label);
 
-// A line of coloured names.
-std::string plot_legend(const std::vector<std::pair<std::string, int>>& names);
+// A line of coloured names; kind: the letter of their classes.
+std::string plot_legend(const std::vector<std::pair<std::string, int>>& names, char kind = 's');
 
 }  // namespace octavo

@@ -91,8 +91,25 @@ void add_error(json& site, const char* key, const std::map<std::string, double>&
   if (error >= 0) site[key] = std::strtod(text, nullptr);
 }
 
+// Names of the nodes whose activations have 16 bits.
+std::vector<std::string> wide_nodes(const QuantizeReport& report) {
+  std::vector<std::string> out;
+  for (const auto& node : report.quantized)
+    if (node.activations == Activations::per_token_16) out.push_back(node.node);
+  return out;
+}
+
+// Of the activations that the nodes of a site read; a Gemm was split into a MatMul and an Add.
+int bits_of(const std::vector<std::string>& nodes, const std::set<std::string>& wide) {
+  for (const std::string& node : nodes)
+    if (wide.contains(node) || wide.contains(node + "_MatMul")) return 16;
+  return 8;
+}
+
 json smoothing(const ReportInput& input) {
   const SmoothReport& report = input.build.smoothing;
+  const auto wide_list = wide_nodes(input.build.quantization);
+  const std::set<std::string> wide(wide_list.begin(), wide_list.end());
   json sites = json::array();
   for (const SmoothSite& site : report.sites) {
     sites.push_back({{"input", site.input},
@@ -104,6 +121,7 @@ json smoothing(const ReportInput& input) {
                      {"outlier_after", significant(site.outlier_after)},
                      {"alpha", significant(site.alpha)},
                      {"refusal", site.refusal},
+                     {"bits", bits_of(site.nodes, wide)},
                      {"channels", site.channels_before.size()},
                      {"channels_before", grouped(site.channels_before)},
                      {"channels_after", grouped(site.channels_after)}});
@@ -119,7 +137,24 @@ json quantization(const QuantizeReport& report) {
   json kept = json::array();
   for (const auto& node : report.kept)
     kept.push_back({{"node", node.node}, {"reason", node.reason}});
+  // A MatMul's products for a token are the elements of its weight.
+  double all = 0;
+  double extra = 0;
+  for (const auto& node : report.quantized) {
+    const auto products = static_cast<double>(node.weight_bytes_before);
+    all += products;
+    if (node.activations == Activations::per_token_16) extra += products;
+  }
+  json table;
+  if (!report.table.name.empty())
+    table = {{"name", report.table.name},
+             {"bytes_before", report.table.bytes_before},
+             {"bytes_after", report.table.bytes_after},
+             {"also_read_by", report.table.also_read_by}};
   return {{"quantized", report.quantized.size()},
+          {"wide", wide_nodes(report)},
+          {"extra_macs", significant(all > 0 ? extra / all : 0)},
+          {"table", std::move(table)},
           {"bytes_before", report.bytes_before},
           {"bytes_after", report.bytes_after},
           {"kept", std::move(kept)}};
@@ -198,6 +233,13 @@ json sizes(const BuildReport& build) {
       if (file.name == model || file.name == std::string(model) + ".data") bytes += file.size;
     if (bytes > 0) out[key] = bytes;
   }
+  return out;
+}
+
+json size_parts_json(const BuildReport& build) {
+  json out = json::object();
+  for (const auto& [variant, parts] : build.size_parts)
+    out[variant] = {{"tables", parts.tables}, {"linears", parts.linears}, {"rest", parts.rest}};
   return out;
 }
 
@@ -296,6 +338,7 @@ json make_report(const ReportInput& input) {
       {"retrieval", input.build.retrieval ? evaluation_json(*input.build.retrieval) : json()},
       {"speed", input.speed},
       {"sizes", sizes(input.build)},
+      {"size_parts", size_parts_json(input.build)},
       {"files", std::move(files)},
       {"history", json::array()}};
 }
@@ -313,6 +356,7 @@ Result<json> speed_report(const fs::path& file) {
               {"weight_bytes", json_int(bench, "weight_bytes", 0)},
               {"open_seconds", significant(json_double(bench, "open_seconds", 0))},
               {"lines", json::array()}};
+  if (bench.contains("peak_bytes")) out["peak_bytes"] = json_int(bench, "peak_bytes", 0);
   for (const json& line : lines) {
     if (!line.is_object() || !line.contains("name")) return wrong;
     out["lines"].push_back(

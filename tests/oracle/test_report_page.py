@@ -56,7 +56,7 @@ def page(octavo, tiny, tmp_path_factory):
     source = folder / "evil <b>&"
     shutil.copytree(tiny / "bert", source)
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in HOSTILE))
-    bench = {"model": "/somewhere/model.int8.onnx", "open_seconds": 0.012345678, "weight_bytes": 12345,
+    bench = {"model": "/somewhere/model.int8.onnx", "open_seconds": 0.012345678, "weight_bytes": 12345, "peak_bytes": 123456789,
              "machine": {"kernels": "ref<i>", "threads": 2},
              "lines": [{"name": "1 x 8<u>", "tokens_per_second": 1234.5678, "p50_seconds": 0.0065, "p95_seconds": 0.0071,
                         "share_of_roof": 0.512}]}
@@ -81,6 +81,9 @@ def test_every_number_is_the_reports(page):
             assert shown == f"{value:,}", pointer
         elif form == "e":
             assert shown == f"{value:.1e}", pointer
+        elif "*" in form:
+            factor, decimals = form.split("*")
+            assert shown == f"{value * float(factor):.{decimals}f}", pointer
         else:
             assert shown == f"{value:.{form}f}", pointer
     pointers = {n[0] for n in numbers}
@@ -93,7 +96,45 @@ def test_every_number_is_the_reports(page):
         assert {f"/smoothing/sites/{i}/{k}" for k in keys} <= pointers
         assert len(site["channels_before"]) == len(site["channels_after"]) == min(64, site["channels"])
     assert "/retrieval/variants/1/groups/0/ndcg10_change/low" in pointers and "/speed/lines/0/tokens_per_second" in pointers
-    assert "/sizes/fp32" in pointers and len(pointers) > 150
+    for variant in ("fp32", "smoothed", "vanilla"):
+        assert {f"/size_parts/{variant}/{part}" for part in ("tables", "linears", "rest")} <= pointers
+        assert sum(report["size_parts"][variant].values()) == report["sizes"][variant]
+    assert {"/sizes/fp32", "/speed/peak_bytes", "/settings/calibration/tokens"} <= pointers and len(pointers) > 150
+
+
+def test_parts_are_the_files_tensors(page):
+    """tables, linears and the rest against a count in onnx's own reading of the vanilla variant."""
+    _, report, folder = page
+    graph = onnx.load(folder / "out/model.int8.vanilla.onnx").graph
+    size = {i.name: onnx.numpy_helper.to_array(i).nbytes for i in graph.initializer if len(i.dims) == 2}
+    parts = report["size_parts"]["vanilla"]
+    assert parts["tables"] == sum(size[n] for n in {n.input[0] for n in graph.node if n.op_type == "Gather"} if n in size)
+    assert parts["linears"] == sum(size[n] for n in {n.input[1] for n in graph.node if n.op_type == "MatMulInteger"} if n in size)
+    assert 0 < parts["linears"] and 0 < parts["tables"] and 0 < parts["rest"]
+
+
+def test_16_bits_are_on_the_page(octavo, tiny, tmp_path):
+    """A build that protects: what the report says of nodes is what the file holds, and the page has every number of it."""
+    octavo("build", tiny / "llama", "-o", tmp_path / "out", "--min-cos", "0.2", "--profile", "accurate", "--max-extra-macs", "40%")
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    text = (tmp_path / "out/report.html").read_text()
+    graph = onnx.load(tmp_path / "out/model.int8.onnx").graph
+    readers = [n.input[1] for n in graph.node if n.op_type == "MatMulInteger"]
+    twice = {name for name in readers if readers.count(name) == 2}
+    sites = report["protection"]["sites"]
+    assert twice and len(report["quantization"]["wide"]) == len(twice)
+    assert sorted(n for s in sites if s["bits"] == 16 for n in s["nodes"]) == sorted(report["quantization"]["wide"])
+    assert report["quantization"]["extra_macs"] == pytest.approx(report["protection"]["extra_macs"], rel=1e-5)
+    assert sum(s["bits"] == 16 for s in report["smoothing"]["sites"]) == sum(s["bits"] == 16 for s in sites)
+    parsed = Page(text)
+    pointers = {n[0] for n in parsed.numbers}
+    for i, site in enumerate(sites):
+        if site["bits"] == 16:
+            assert {f"/protection/sites/{i}/{key}" for key in ("share", "worth", "bits")} <= pointers
+    assert {f"/protection/{v}/{k}" for v in ("narrow", "chosen", "wide") for k in ("cos_min", "cos_p5", "cos_mean")} <= pointers
+    assert "/quantization/extra_macs" in pointers and f"{len(twice)} of " in parsed.text
+    card = (tmp_path / "out/README.md").read_text()
+    assert f"{len(twice)} of {report['quantization']['quantized']} MatMuls" in card
 
 
 def test_nothing_from_elsewhere_and_nothing_alive(page):
@@ -146,7 +187,9 @@ def test_errors_of_sites_are_onnxruntimes(page, octavo, tmp_path):
     def run(file, values):
         model = onnx.load(file)
         model.graph.output.extend(onnx.ValueInfoProto(name=v) for v in values)
-        session = onnxruntime.InferenceSession(model.SerializeToString())
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", "1")  # no saturating products on AVX2
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         feeds = [{i.name: np.array([{"input_ids": e.ids, "attention_mask": e.attention_mask, "token_type_ids": e.type_ids}
                                     [i.name][:64]], np.int64) for i in session.get_inputs()} for e in chosen]
         return [session.run(values, f) for f in feeds]
