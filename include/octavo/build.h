@@ -29,7 +29,7 @@ struct BuildOptions {
   std::optional<double> alpha;        // empty: what suits the profile's activations
   std::optional<AlphaSearch> search;  // instead of a number; its activations are the profile's
   // What gets 16-bit activations, with a profile of per-token ones (QuantizeOptions::protect,
-  // ProtectSearch). Empty shares: what the profile says.
+  // ProtectSearch). Both empty: 15% more products with `accurate`, none with `compat`.
   std::vector<std::string> protect;
   std::optional<double> target_cos, max_extra_macs;
   std::filesystem::path protect_log;

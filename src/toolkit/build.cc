@@ -35,6 +35,9 @@ constexpr const char* kSmoothedFp32 = "model.smoothed.fp32.onnx";
 constexpr const char* kInt8 = "model.int8.onnx";
 constexpr const char* kVanilla = "model.int8.vanilla.onnx";
 
+// Products that 16-bit activations may add in the accurate profile, as a share of all.
+constexpr double kAccurateExtra = 0.15;
+
 std::string sidecar(const std::string& model) { return model + ".data"; }
 
 // "all-MiniLM-L6-v2" of "models/all-MiniLM-L6-v2/", "SmolLM2.Q4_1" of "SmolLM2.Q4_1.gguf".
@@ -175,7 +178,7 @@ class Build {
     quantize.max_size = options().max_size;
     quantize.beside = beside();
     quantize.protect = options().protect;
-    if (recipe.target_cos || recipe.max_extra_macs) {
+    if (recipe.target_cos || recipe.max_extra_macs.value_or(0) > 0) {
       ProtectSearch& search = quantize.search.emplace();
       search.target_cos = recipe.target_cos.value_or(search.target_cos);
       search.max_extra_macs = recipe.max_extra_macs.value_or(search.max_extra_macs);
@@ -336,6 +339,10 @@ BuildRecipe recipe_of(const BuildOptions& options) {
   recipe.alpha = options.alpha.value_or(recipe.alpha);
   recipe.target_cos = options.target_cos;
   recipe.max_extra_macs = options.max_extra_macs;
+  if (options.profile == Profile::accurate && !recipe.target_cos && !recipe.max_extra_macs)
+    recipe.max_extra_macs = kAccurateExtra;
+  // Nothing to spend, nothing to search.
+  if (recipe.max_extra_macs == 0.0) recipe.target_cos.reset();
   return recipe;
 }
 

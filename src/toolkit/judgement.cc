@@ -17,7 +17,10 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kFormat = "octavo-search-1";
+constexpr const char* kFormat = "octavo-search-2";
+
+// Texts on which the engine with exchanged constants is compared with one made the whole way.
+constexpr size_t kCompared = 8;
 
 std::optional<std::vector<double>> numbers(const json& line, const char* name) {
   const json list = line.value(name, json());
@@ -74,11 +77,11 @@ Status Judgement::open_log(const fs::path& log) {
     } else {
       const auto choice = numbers(*entry, "choice");
       const auto losses = numbers(*entry, "losses");
-      if (!choice || !losses || losses->size() != subject_.texts.size()) {
+      if (!choice || !losses || losses->empty() || losses->size() > subject_.texts.size()) {
         whole = false;
         break;
       }
-      known_[*choice] = *losses;
+      (losses->size() == subject_.texts.size() ? known_ : known_parts_)[*choice] = *losses;
     }
     sound += line.size() + 1;
   }
@@ -123,27 +126,28 @@ Result<FusedModel> Judgement::fused(std::span<const double> choice) {
   if (compared_) return made;
   compared_ = true;
   OCTAVO_TRY(FusedModel whole, make_fused(model, {}, pool_));
-  OCTAVO_TRY(const auto rows, encode(made));
-  OCTAVO_TRY(const auto wanted, encode(whole));
+  const std::span few(subject_.texts.data(), std::min<size_t>(subject_.texts.size(), kCompared));
+  OCTAVO_TRY(const auto rows, encode(made, few));
+  OCTAVO_TRY(const auto wanted, encode(whole, few));
   exchange_ = rows == wanted;
   return whole;
 }
 
 // The whole text has one scale in a file of per-tensor activations: it runs alone, all of its rows.
-Result<std::vector<float>> Judgement::encode(const FusedModel& fused) const {
+Result<std::vector<float>> Judgement::encode(const FusedModel& fused,
+                                             std::span<const std::vector<int64_t>> texts) const {
   if (subject_.per_token) {
     EncoderOptions options;
     options.pool = pool_;
-    return Encoder::of_fused(fused, subject_.pooling, options).encode(subject_.texts);
+    return Encoder::of_fused(fused, subject_.pooling, options).encode(texts);
   }
   const size_t width = fused.encoder->spec().hidden;
-  const size_t texts = subject_.texts.size();
-  std::vector<float> rows(texts * width);
-  std::vector<std::optional<Error>> errors(texts);
-  pool_->parallel_for(texts, 1, [&](size_t begin, size_t end) {
+  std::vector<float> rows(texts.size() * width);
+  std::vector<std::optional<Error>> errors(texts.size());
+  pool_->parallel_for(texts.size(), 1, [&](size_t begin, size_t end) {
     std::vector<float> hidden;
     for (size_t i = begin; i < end; ++i) {
-      const std::vector<int64_t>& ids = subject_.texts[i];
+      const std::vector<int64_t>& ids = texts[i];
       hidden.resize(ids.size() * width);
       fused::RunOptions run;
       run.exact_onnx = true;
@@ -160,19 +164,44 @@ Result<std::vector<float>> Judgement::encode(const FusedModel& fused) const {
   return rows;
 }
 
-std::vector<double> Judgement::losses_of(std::span<const float> rows) const {
-  std::vector<double> losses = score(rows, reference_, width_).cosines;
-  for (double& value : losses) value = 1 - value;
-  return losses;
-}
-
 Result<std::vector<double>> Judgement::losses(std::span<const double> choice) {
   const std::vector<double> wanted(choice.begin(), choice.end());
   if (const auto known = known_.find(wanted); known != known_.end()) return known->second;
+  OCTAVO_TRY(const auto losses, measure(choice, 1));
+  known_[wanted] = losses;
+  return losses;
+}
+
+Result<std::vector<double>> Judgement::losses_of_part(std::span<const double> choice,
+                                                      size_t every) {
+  const std::vector<double> wanted(choice.begin(), choice.end());
+  if (const auto all = known_.find(wanted); all != known_.end()) {
+    std::vector<double> part;
+    for (size_t i = 0; i < all->second.size(); i += every) part.push_back(all->second[i]);
+    return part;
+  }
+  const size_t count = (subject_.texts.size() + every - 1) / every;
+  if (const auto known = known_parts_.find(wanted);
+      known != known_parts_.end() && known->second.size() == count)
+    return known->second;
+  OCTAVO_TRY(const auto losses, measure(choice, every));
+  known_parts_[wanted] = losses;
+  return losses;
+}
+
+Result<std::vector<double>> Judgement::measure(std::span<const double> choice, size_t every) {
+  std::vector<std::vector<int64_t>> texts;
+  std::vector<float> wanted;
+  for (size_t i = 0; i < subject_.texts.size(); i += every) {
+    texts.push_back(subject_.texts[i]);
+    const auto row = reference_.begin() + static_cast<std::ptrdiff_t>(i * width_);
+    wanted.insert(wanted.end(), row, row + static_cast<std::ptrdiff_t>(width_));
+  }
   std::vector<float> rows;
-  const Result<FusedModel> engine = plain_ ? Error{Code::unsupported, ""} : fused(choice);
+  const Result<FusedModel> engine =
+      plain_ ? Result<FusedModel>(Error{Code::unsupported, ""}) : fused(choice);
   if (engine) {
-    OCTAVO_TRY(rows, encode(*engine));
+    OCTAVO_TRY(rows, encode(*engine, texts));
   } else if (engine.error().code != Code::unsupported) {
     return engine.error();
   } else if (subject_.per_token) {
@@ -187,11 +216,11 @@ Result<std::vector<double>> Judgement::losses(std::span<const double> choice) {
     EncoderOptions options;
     options.pool = pool_;
     OCTAVO_TRY(const Encoder encoder, Encoder::create(std::move(model), subject_.pooling, options));
-    OCTAVO_TRY(rows, encoder.encode(subject_.texts));
+    OCTAVO_TRY(rows, encoder.encode(texts));
   }
-  const std::vector<double> losses = losses_of(rows);
-  OCTAVO_CHECK(remember(wanted, losses));
-  known_[wanted] = losses;
+  std::vector<double> losses = score(rows, wanted, width_).cosines;
+  for (double& value : losses) value = 1 - value;
+  OCTAVO_CHECK(remember(choice, losses));
   return losses;
 }
 

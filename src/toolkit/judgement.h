@@ -34,7 +34,7 @@ class Judgement {
     // Where choices differ in the bits of products only: the weights (int8 initializers of the
     // model of the first choice, which has 8 bits everywhere) that a choice gives 16. Null: they
     // differ in the constants.
-    std::function<std::set<std::string>(std::span<const double> choice)> wide;
+    std::function<std::set<std::string>(std::span<const double> choice)> wide = {};
     // With the reference vectors, which stand for the weights, all that a choice's worth depends
     // on: an answer of the log is believed when this is the same.
     std::string inputs;
@@ -50,18 +50,21 @@ class Judgement {
   // check), the next ones take its place in the engine. Errors: those of making and running the
   // model; unsupported when per_token is asked of a graph that the engine cannot run.
   Result<std::vector<double>> losses(std::span<const double> choice);
+  // Of the texts 0, every, 2 * every, ... only.
+  Result<std::vector<double>> losses_of_part(std::span<const double> choice, size_t every);
 
  private:
   Judgement(Subject subject, std::shared_ptr<ThreadPool> pool)
       : subject_(std::move(subject)), pool_(std::move(pool)) {}
   Status open_log(const std::filesystem::path& log);
+  Result<std::vector<double>> measure(std::span<const double> choice, size_t every);
   Status remember(std::span<const double> choice, std::span<const double> losses);
   Result<std::string> key() const;
 
   Subject subject_;
   Result<FusedModel> fused(std::span<const double> choice);
-  Result<std::vector<float>> encode(const FusedModel& fused) const;
-  std::vector<double> losses_of(std::span<const float> rows) const;
+  Result<std::vector<float>> encode(const FusedModel& fused,
+                                    std::span<const std::vector<int64_t>> texts) const;
 
   std::shared_ptr<ThreadPool> pool_;
   std::optional<FusedVariants> variants_;
@@ -71,7 +74,8 @@ class Judgement {
   std::vector<float> reference_;
   size_t width_ = 0;
   std::filesystem::path log_;
-  std::map<std::vector<double>, std::vector<double>> known_;
+  // Of all texts, or of some: how many says which.
+  std::map<std::vector<double>, std::vector<double>> known_, known_parts_;
 };
 
 }  // namespace octavo

@@ -50,9 +50,9 @@ class Choosing {
   }
 
  private:
-  Result<std::vector<double>> judge(const std::vector<bool>& wide) {
+  Result<std::vector<double>> judge(const std::vector<bool>& wide, bool part = false) {
     std::vector<double> numbers(wide.begin(), wide.end());
-    return judge_(numbers);
+    return judge_(numbers, part);
   }
 
   // Neighbours of one role share a measurement where there are more sites than measurements.
@@ -74,12 +74,14 @@ class Choosing {
 
   Status measure(std::span<const double> all) {
     make_blocks();
+    std::vector<double> part;
+    for (size_t i = 0; i < all.size(); i += kPart) part.push_back(all[i]);
     for (size_t i = 0; i < blocks_.size(); ++i) {
       report(progress_, "protect", i, blocks_.size());
       std::vector<bool> wide(sites_.size(), true);
       for (const size_t site : blocks_[i].sites) wide[site] = false;
-      OCTAVO_TRY(const auto losses, judge(wide));
-      blocks_[i].worth = mean(losses) - mean(all);
+      OCTAVO_TRY(const auto losses, judge(wide, true));
+      blocks_[i].worth = mean(losses) - mean(part);
       for (const size_t site : blocks_[i].sites) choice_.worth[site] = blocks_[i].worth;
     }
     report(progress_, "protect", blocks_.size(), blocks_.size());
@@ -96,16 +98,24 @@ class Choosing {
     return wide;
   }
 
+  // The blocks that the budget takes, the best first; a block that is too large for what is left
+  // makes room for a smaller one.
+  void fit() {
+    std::vector<Block> fitting;
+    double products = 0;
+    for (Block& block : blocks_) {
+      // The sum of parts of a whole may pass the whole by a rounding.
+      if (products + block.products > goal_.max_extra * all_products_ * (1 + 1e-9)) continue;
+      products += block.products;
+      fitting.push_back(std::move(block));
+    }
+    blocks_ = std::move(fitting);
+  }
+
   // The fewest blocks that reach the target, by halving; all that the budget allows when none does.
   Result<std::vector<double>> take(std::vector<double> none) {
-    size_t most = 0;
-    double products = 0;
-    while (most < blocks_.size()) {
-      products += blocks_[most].products;
-      // The sum of parts of a whole may pass the whole by a rounding.
-      if (products > goal_.max_extra * all_products_ * (1 + 1e-9)) break;
-      ++most;
-    }
+    fit();
+    const size_t most = blocks_.size();
     if (most == 0) return none;
     std::vector<double> best;
     OCTAVO_TRY(best, judge(first(most)));

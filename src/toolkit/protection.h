@@ -29,8 +29,11 @@ struct ProtectionGoal {
   size_t evaluations = 64;  // sites that are measured, neighbours joined where there are more
 };
 
-// 1 - cosine of every text, the sites with a 1 having 16 bits.
-using ProtectionJudge = std::function<Result<std::vector<double>>(std::span<const double>)>;
+// 1 - cosine of every text, the sites with a 1 having 16 bits; `part`: of every kPart-th text only,
+// the first among them. Sites are told apart by a part: what remains is decided on all.
+using ProtectionJudge =
+    std::function<Result<std::vector<double>>(std::span<const double> wide, bool part)>;
+inline constexpr size_t kPart = 3;
 
 struct ProtectionChoice {
   std::vector<bool> wide;     // a site

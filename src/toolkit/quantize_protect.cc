@@ -129,8 +129,8 @@ Result<ProtectReport> search_protection(const Model& model, const fs::path& file
     return weights;
   };
   OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), search.log, pool));
-  const ProtectionJudge judge = [&](std::span<const double> wide) {
-    return judgement.losses(wide);
+  const ProtectionJudge judge = [&](std::span<const double> wide, bool part) {
+    return part ? judgement.losses_of_part(wide, kPart) : judgement.losses(wide);
   };
   const ProtectionGoal goal{search.target_cos, search.max_extra_macs, search.evaluations};
   OCTAVO_TRY(const ProtectionChoice choice, choose_protection(found.sites, judge, goal, progress));

@@ -27,16 +27,19 @@ double largest(const std::vector<double>& losses) {
 struct Sum {
   std::vector<double> loss;
   size_t calls = 0;
-  Result<std::vector<double>> operator()(std::span<const double> wide) {
+  Result<std::vector<double>> operator()(std::span<const double> wide, bool part) {
     ++calls;
     double sum = 1e-4;
     for (size_t i = 0; i < wide.size(); ++i) sum += wide[i] == 0 ? loss[i] : 0;
-    return std::vector<double>{2 * sum, sum, sum};
+    std::vector<double> losses{2 * sum, sum, sum, 2 * sum};
+    return part ? std::vector<double>{losses[0], losses[3]} : losses;
   }
 };
 
 Result<ProtectionChoice> choose(Sum& sum, const ProtectionGoal& goal) {
-  const ProtectionJudge judge = [&](std::span<const double> wide) { return sum(wide); };
+  const ProtectionJudge judge = [&](std::span<const double> wide, bool part) {
+    return sum(wide, part);
+  };
   return choose_protection(sites_of(sum.loss.size() / 2), judge, goal);
 }
 
@@ -48,7 +51,7 @@ TEST(Protection, TakesTheFewestThatReachTheTarget) {
   EXPECT_TRUE(choice->reached);
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(choice->wide[i], i == 5 || i == 8) << i;
   EXPECT_NEAR(choice->extra, 5.0 / 25, 1e-12);
-  EXPECT_NEAR(choice->worth[5], 5e-3 * 4 / 3, 1e-12);
+  EXPECT_NEAR(choice->worth[5], 5e-3 * 2, 1e-12);
   EXPECT_NEAR(largest(choice->chosen), 2 * 9e-4, 1e-12);
   EXPECT_NEAR(largest(choice->narrow), 2 * 7.9e-3, 1e-12);
   EXPECT_NEAR(largest(choice->all), 2e-4, 1e-12);
@@ -62,6 +65,15 @@ TEST(Protection, WeighsWhatASiteCosts) {
   EXPECT_FALSE(choice->reached);
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(choice->wide[i], i % 2 == 1) << i;
   EXPECT_NEAR(choice->extra, 0.4, 1e-12);
+}
+
+TEST(Protection, FillsWhatIsLeftWithSmallerOnes) {
+  // 3 of 25 products go to "qkv" of layer 2; another 3 do not fit into the 2 that are left.
+  Sum sum{{1e-4, 1e-4, 1e-4, 1e-4, 9e-3, 1e-4, 6e-3, 1e-4, 1e-4, 2e-4}};
+  const auto choice = choose(sum, {.target_cos = 1, .max_extra = 0.2, .evaluations = 64});
+  ASSERT_TRUE(choice);
+  for (size_t i = 0; i < 10; ++i) EXPECT_EQ(choice->wide[i], i == 4 || i == 9) << i;
+  EXPECT_NEAR(choice->extra, 0.2, 1e-12);
 }
 
 TEST(Protection, NothingToDoMeasuresNothing) {
@@ -88,7 +100,7 @@ TEST(Protection, ABudgetThatBuysNothing) {
   ASSERT_TRUE(choice);
   EXPECT_EQ(choice->extra, 0);
   EXPECT_EQ(choice->chosen, choice->narrow);
-  const ProtectionJudge fails = [](std::span<const double> /*wide*/) {
+  const ProtectionJudge fails = [](std::span<const double> /*wide*/, bool /*part*/) {
     return Result<std::vector<double>>(Error{Code::io, "no"});
   };
   EXPECT_EQ(choose_protection(sites_of(1), fails, {}).error().code, Code::io);
