@@ -54,6 +54,7 @@ struct BuildRecipe {
   double alpha = 0.8;
   Activations activations = Activations::per_tensor;
   TableType table = TableType::float32;
+  bool compensate = false;  // QuantizeOptions::compensate
   // Of ProtectSearch; both empty: no search.
   std::optional<double> target_cos = {}, max_extra_macs = {};
 };

@@ -33,6 +33,16 @@ struct ProtectSearch {
   std::filesystem::path log;          // what was measured, to go on from after a stop; empty: none
 };
 
+// Rounding of the weights that knows what goes into them (GPTQ): what one weight's rounding does
+// wrong, others of the same output make up for, as far as calibration texts say that their inputs
+// go together. The same scales, the same bytes, other numbers. On every second text, those that
+// ProtectSearch does not judge by.
+struct CompensatedRounds {
+  std::filesystem::path tokenizer;    // folder; empty: the model's
+  std::filesystem::path calibration;  // as in SmoothOptions
+  size_t max_length = 512;            // tokens of a text
+};
+
 // How the rows of the embedding table (a Gather by input_ids) are stored: int8 with a scale a row.
 enum class TableType : uint8_t { float32, int8, bfloat16, float16 };
 
@@ -49,6 +59,8 @@ struct QuantizeOptions {
   // Regexes like those of `exclude`: nodes that get per_token_16 where the others get per_token.
   std::vector<std::string> protect;
   std::optional<ProtectSearch> search;  // more of them, with per_token
+  // Empty: to nearest, as quantize_dynamic. Needs per_channel and qint8, no clip and reduce_range.
+  std::optional<CompensatedRounds> compensate;
 
   TableType table = TableType::float32;
   // Bytes of the model, sidecar included, and of `beside` other files, at most: `table` is then the
@@ -88,6 +100,7 @@ struct ProtectReport {
 };
 
 struct QuantizeReport {
+  uint64_t compensated = 0;  // weights that were not rounded to nearest
   std::optional<ProtectReport> protection;
   std::optional<SizeChoice> size;
   struct Quantized {

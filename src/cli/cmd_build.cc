@@ -47,6 +47,8 @@ Examples:
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
+  octavo build SmolLM2.gguf -o smollm2-int8 --profile accurate --target-cos 0.998
+  octavo build SmolLM2.gguf -o smollm2-int8 --alpha auto --max-size 200MB
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --retrieval manpages.jsonl
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
@@ -152,7 +154,8 @@ void add_build(CLI::App& app, Context& context) {
   command
       ->add_option("--profile", flags->profile,
                    "compat: the file that quantize_dynamic writes; accurate: a scale for every "
-                   "token and an int8 table, in standard ops")
+                   "token, 16 bits for at most 15% more products, compensated rounding and an "
+                   "int8 table, in standard ops")
       ->type_name("NAME")
       ->check(one_of(kProfiles))
       ->capture_default_str();

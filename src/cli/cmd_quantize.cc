@@ -59,11 +59,9 @@ std::string name_in(const std::map<std::string, T>& names, T wanted) {
 }
 
 Json to_json(const QuantizeReport& r) {
-  Json out = {{"bytes_before", r.bytes_before},
-              {"bytes_after", r.bytes_after},
-              {"quantized", Json::array()},
-              {"kept", Json::array()},
-              {"warnings", r.warnings}};
+  Json out = {{"bytes_before", r.bytes_before}, {"bytes_after", r.bytes_after},
+              {"quantized", Json::array()},     {"kept", Json::array()},
+              {"compensated", r.compensated},   {"warnings", r.warnings}};
   if (r.protection) {
     Json sites = Json::array();
     for (const auto& site : r.protection->sites)
@@ -150,6 +148,7 @@ void print(const ProtectReport& r) {
 
 struct Arguments {
   std::string input, output, tokenizer, calibration;
+  bool compensated = false;
   ProtectFlags protect;
   QuantizeOptions options;
   bool json = false;
@@ -198,13 +197,15 @@ void add_quantize(CLI::App& app, Context& context) {
   add_protect_flags(*command, args->protect);
   command
       ->add_option("--tokenizer", args->tokenizer,
-                   "for the search: folder with tokenizer.json and the config files (default: the "
+                   "for the search and --compensate: folder with tokenizer.json and the config "
+                   "files (default: the "
                    "model's)")
       ->type_name("DIR");
   command
-      ->add_option("--calibration", args->calibration,
-                   "for the search: texts, one a line or JSON Lines with \"text\"; every second "
-                   "one judges (default: the built-in ones)")
+      ->add_option(
+          "--calibration", args->calibration,
+          "texts for the same, one a line or JSON Lines with \"text\": one half rounds, the "
+          "other judges (default: the built-in ones)")
       ->type_name("FILE");
 
   auto* table =
@@ -223,6 +224,9 @@ void add_quantize(CLI::App& app, Context& context) {
   command->add_flag("--clip", o.clip,
                     "a smaller range for a channel where its squared error says so (with "
                     "--per-channel, qint8)");
+  command->add_flag("--compensate", args->compensated,
+                    "round weights so that others of the same output make up for what each loses, "
+                    "as calibration texts say (GPTQ): no byte more, minutes of work");
   command->add_flag("--external-data", o.external_data,
                     "weights in OUT.data beside OUT (always so above 2 GB)");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
@@ -232,6 +236,9 @@ void add_quantize(CLI::App& app, Context& context) {
       args->options.search->tokenizer = args->tokenizer;
       args->options.search->calibration = args->calibration;
     }
+    if (args->compensated)
+      args->options.compensate = {args->tokenizer, args->calibration,
+                                  CompensatedRounds{}.max_length};
     const auto report =
         quantize_model(args->input, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());

@@ -177,6 +177,8 @@ class Build {
     if (!options().max_size) quantize.table = recipe.table;
     quantize.max_size = options().max_size;
     quantize.beside = beside();
+    if (recipe.compensate)
+      quantize.compensate = {folder_, options().calibration, CompensatedRounds{}.max_length};
     quantize.protect = options().protect;
     if (recipe.target_cos || recipe.max_extra_macs.value_or(0) > 0) {
       ProtectSearch& search = quantize.search.emplace();
@@ -335,7 +337,8 @@ class Build {
 
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
-  if (options.profile == Profile::accurate) recipe = {0.5, Activations::per_token, TableType::int8};
+  if (options.profile == Profile::accurate)
+    recipe = {0.5, Activations::per_token, TableType::int8, true};
   recipe.alpha = options.alpha.value_or(recipe.alpha);
   recipe.target_cos = options.target_cos;
   recipe.max_extra_macs = options.max_extra_macs;

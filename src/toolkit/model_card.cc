@@ -209,7 +209,10 @@ std::string protect_flags(const json& settings) {
   for (const auto& [key, option] : {std::pair("target_cos", " --target-cos "),
                                     std::pair("max_extra_macs", " --max-extra-macs ")})
     if (!settings.at(key).is_null()) out += option + settings.at(key).dump();
-  if (settings.at("target_cos").is_number() || settings.at("max_extra_macs").is_number())
+  const bool compensated = settings.at("rounding").get<std::string>() == "compensated";
+  if (compensated) out += " --compensate";
+  if (compensated || settings.at("target_cos").is_number() ||
+      settings.at("max_extra_macs").is_number())
     out += " --tokenizer fp32";
   return out;
 }

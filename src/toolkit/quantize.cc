@@ -10,8 +10,10 @@
 
 #include "base/result.h"
 #include "formats/onnx.h"
+#include "graph/inline.h"
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
+#include "toolkit/compensate.h"
 #include "toolkit/quantize_protect.h"
 #include "toolkit/size_choice.h"
 
@@ -104,6 +106,16 @@ Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& si
   }
 }
 
+Result<size_t> round_weights(Model& model, const std::filesystem::path& file,
+                             const QuantizeDynamicOptions& how, const CompensatedRounds& options,
+                             const Progress& progress) {
+  std::filesystem::path folder = options.tokenizer;
+  if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
+  OCTAVO_TRY(const auto texts, half_of_texts(folder, options.calibration, options.max_length, 0));
+  OCTAVO_CHECK(inline_functions(model));
+  return compensate(model, how, texts, {}, how.pool, progress);
+}
+
 Error nothing_to_do(const QuantizeReport& report) {
   std::string message =
       "nothing would be quantized: the graph has no MatMul (or Gemm) with a constant float32 "
@@ -133,6 +145,12 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     return Error{Code::unsupported,
                  "clip chooses scales of 8-bit channels: it needs per-channel and qint8, and no "
                  "reduce-range"};
+  if (options.compensate && (!options.per_channel || options.reduce_range || options.clip ||
+                             options.weight_type != WeightType::qint8))
+    return Error{
+        Code::unsupported,
+        "compensated rounding keeps the scales of 8-bit channels: it needs per-channel and "
+        "qint8, and neither reduce-range nor clip"};
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
   if ((!protections.empty() || options.search) && options.activations != Activations::per_token)
@@ -163,10 +181,19 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     OCTAVO_TRY(size, choose_size(file.model, how, *options.max_size, options.beside, how.pool)
                          .within(input.string()));
   }
+  std::optional<Model> rounded;
+  size_t compensated = 0;
+  if (options.compensate) {
+    rounded = file.model;
+    OCTAVO_TRY(
+        compensated,
+        round_weights(*rounded, input, how, *options.compensate, progress).within(input.string()));
+  }
   std::optional<ProtectReport> protection;
   std::set<std::string> chosen;
   if (options.search) {
-    OCTAVO_TRY(protection, search_protection(file.model, input, how, *options.search, progress)
+    OCTAVO_TRY(protection, search_protection(file.model, rounded ? *rounded : file.model, input,
+                                             how, *options.search, progress)
                                .within(input.string()));
     for (const ProtectReport::Site& site : protection->sites)
       if (site.wide) chosen.insert(site.nodes.begin(), site.nodes.end());
@@ -176,7 +203,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     };
   }
   OCTAVO_TRY(QuantizedModel done,
-             quantize_dynamic(std::move(file.model), how).within(input.string()));
+             quantize_dynamic(rounded ? *std::move(rounded) : std::move(file.model), how)
+                 .within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
   const Progress writes = [&](std::string_view, uint64_t bytes, uint64_t total) {
     if (progress) progress("quantize", bytes, total);
@@ -196,6 +224,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
+  done.report.compensated = compensated;
   done.report.size = std::move(size);
   done.report.protection = std::move(protection);
   return std::move(done.report);

@@ -65,29 +65,6 @@ Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
   return out;
 }
 
-Result<std::vector<std::vector<int64_t>>> judged_texts(const fs::path& folder,
-                                                       const ModelDir& settings,
-                                                       const ProtectSearch& search) {
-  std::vector<std::string> own;
-  if (!search.calibration.empty()) {
-    OCTAVO_TRY(own, read_text_file(search.calibration));
-  }
-  const std::span<const std::string> texts =
-      own.empty() ? default_calibration_texts() : std::span<const std::string>(own);
-  OCTAVO_TRY(const Tokenizer tokenizer,
-             Tokenizer::open(settings.tokenizer_file).within(folder.string()));
-  size_t length = search.max_length;
-  if (settings.positions != 0) length = std::min(length, settings.positions);
-  OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
-  std::vector<std::vector<int64_t>> held_out;
-  for (size_t i = 1; i < all.size(); i += 2) held_out.push_back(std::move(all[i]));
-  if (held_out.empty())
-    return Error{Code::invalid_input,
-                 "a search judges by every second text, and there is only one; give more "
-                 "calibration texts"};
-  return held_out;
-}
-
 ProtectReport::Quality quality_of(std::vector<double> losses) {
   for (double& loss : losses) loss = 1 - loss;
   const Score cosines = summarize(std::move(losses));
@@ -96,14 +73,38 @@ ProtectReport::Quality quality_of(std::vector<double> losses) {
 
 }  // namespace
 
-Result<ProtectReport> search_protection(const Model& model, const fs::path& file,
-                                        const QuantizeDynamicOptions& how,
+Result<std::vector<std::vector<int64_t>>> half_of_texts(const fs::path& folder,
+                                                        const fs::path& calibration,
+                                                        size_t max_length, size_t half) {
+  OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
+  std::vector<std::string> own;
+  if (!calibration.empty()) {
+    OCTAVO_TRY(own, read_text_file(calibration));
+  }
+  const std::span<const std::string> texts =
+      own.empty() ? default_calibration_texts() : std::span<const std::string>(own);
+  OCTAVO_TRY(const Tokenizer tokenizer,
+             Tokenizer::open(settings.tokenizer_file).within(folder.string()));
+  size_t length = max_length;
+  if (settings.positions != 0) length = std::min(length, settings.positions);
+  OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
+  std::vector<std::vector<int64_t>> out;
+  for (size_t i = half; i < all.size(); i += 2) out.push_back(std::move(all[i]));
+  if (out.empty())
+    return Error{Code::invalid_input,
+                 "a search judges by every second text, and there is only one; give more "
+                 "calibration texts"};
+  return out;
+}
+
+Result<ProtectReport> search_protection(const Model& model, const Model& rounded,
+                                        const fs::path& file, const QuantizeDynamicOptions& how,
                                         const ProtectSearch& search, const Progress& progress) {
-  OCTAVO_TRY(const Sites found, find_sites(model, how));
+  OCTAVO_TRY(const Sites found, find_sites(rounded, how));
   fs::path folder = search.tokenizer;
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
-  OCTAVO_TRY(const auto texts, judged_texts(folder, settings, search));
+  OCTAVO_TRY(const auto texts, half_of_texts(folder, search.calibration, search.max_length, 1));
 
   const auto pool = std::make_shared<ThreadPool>();
   Judgement::Subject subject{.fp32 = model,
@@ -115,11 +116,12 @@ Result<ProtectReport> search_protection(const Model& model, const fs::path& file
   for (const auto& nodes : found.nodes)
     for (const std::string& node : nodes) subject.inputs += "\n" + node;
   subject.inputs += how.form.clip ? "\nclip" : "";
+  subject.inputs += &rounded != &model ? "\ncompensated" : "";
   subject.make = [&](std::span<const double> /*narrow*/) -> Result<Model> {
     QuantizeDynamicOptions options = how;
     options.pool = pool;
     options.protect = {};
-    OCTAVO_TRY(QuantizedModel done, quantize_dynamic(model, options));
+    OCTAVO_TRY(QuantizedModel done, quantize_dynamic(rounded, options));
     return std::move(done.model);
   };
   subject.wide = [&](std::span<const double> wide) {

@@ -2,7 +2,10 @@
 // The search of QuantizeOptions::search: sites out of a graph, texts out of a calibration file, and
 // a judge made of quantize_dynamic and the engine.
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <vector>
 
 #include "base/progress.h"
 #include "base/result.h"
@@ -11,10 +14,18 @@
 
 namespace octavo {
 
-// model: FP32, functions inlined. how: everything but `protect` as it will be; what `protect` takes
-// anyway stays taken. Errors: invalid_input when nothing would be quantized; unsupported when the
-// engine cannot run the graph.
-Result<ProtectReport> search_protection(const Model& model, const std::filesystem::path& file,
+// Every second calibration text as token ids: those that statistics see (0), or those that a search
+// judges by (1). folder: with the tokenizer; calibration: a file, empty: the built-in texts.
+// Errors: those of reading; invalid_input when there is none.
+Result<std::vector<std::vector<int64_t>>> half_of_texts(const std::filesystem::path& folder,
+                                                        const std::filesystem::path& calibration,
+                                                        size_t max_length, size_t half);
+
+// model: FP32, functions inlined; rounded: the same, or with its weights rounded already. how:
+// everything but `protect` as it will be; what `protect` takes anyway stays taken. Errors:
+// invalid_input when nothing would be quantized; unsupported when the engine cannot run the graph.
+Result<ProtectReport> search_protection(const Model& model, const Model& rounded,
+                                        const std::filesystem::path& file,
                                         const QuantizeDynamicOptions& how,
                                         const ProtectSearch& search, const Progress& progress);
 

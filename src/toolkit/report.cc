@@ -324,6 +324,7 @@ json make_report(const ReportInput& input) {
         {"max_size", input.options.max_size ? json(*input.options.max_size) : json()},
         {"activations", recipe.activations == Activations::per_tensor ? "per-tensor" : "per-token"},
         {"table", table_name(recipe.table)},
+        {"rounding", recipe.compensate ? "compensated" : "nearest"},
         {"calibration", calibration(input)},
         {"per_channel", true},
         {"weight_type", "qint8"},

@@ -111,9 +111,14 @@ def test_step_by_step_gives_the_same_bytes(built, octavo, tiny, tmp_path):
 def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     folder = tmp_path / "out"
     build(tiny / "bert", folder, "--min-cos", "0.5", "--profile", "accurate")
-    settings = report_of(folder)["settings"]
-    assert {k: settings[k] for k in ("profile", "alpha", "activations", "table")} == {
-        "profile": "accurate", "alpha": 0.5, "activations": "per-token", "table": "int8"}
+    settings, protection = report_of(folder)["settings"], report_of(folder)["protection"]
+    assert {k: settings[k] for k in ("profile", "alpha", "activations", "table", "rounding", "max_extra_macs")} == {
+        "profile": "accurate", "alpha": 0.5, "activations": "per-token", "table": "int8", "rounding": "compensated",
+        "max_extra_macs": 0.15}
+    assert sum(s["share"] for s in protection["sites"]) == pytest.approx(1, abs=1e-4)
+    assert protection["extra_macs"] == pytest.approx(
+        sum(s["share"] for s in protection["sites"] if s["bits"] == 16), abs=1e-4)
+    assert protection["extra_macs"] <= 0.15
     variants = report_of(folder)["quality"]["variants"]
     assert variants["smoothed"]["cos_min"] > 0.999
     card = (folder / "README.md").read_text()
@@ -122,9 +127,49 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     octavo("import", tiny / "bert", "-o", tmp_path / "fp32")
     octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", tmp_path / "s.onnx", "--tokenizer", tmp_path / "fp32",
            "--alpha", "0.5")
-    octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8", *QUANTIZE)
+    octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8",
+           "--compensate", "--max-extra-macs", "15%", "--tokenizer", tmp_path / "fp32", *QUANTIZE)
     assert (folder / MODELS[0]).read_bytes() == (tmp_path / MODELS[0]).read_bytes()
     assert (folder / MODELS[1]).read_bytes() == (built / MODELS[1]).read_bytes()
+
+
+def test_a_size_is_kept_or_refused(build, tiny, tmp_path):
+    beside = ["model.int8.vanilla.onnx", "model.int8.vanilla.onnx.data", "report.json", "report.html", "README.md"]
+
+    def size_of(folder):
+        return sum(len(data) for name, data in content(folder).items() if name not in beside)
+
+    flags = ["--min-cos", "0.5", "--max-extra-macs", "0", "--profile", "accurate"]
+    tables = {}
+    for limit in ("10MB", None, "1kB"):
+        folder = tmp_path / str(limit)
+        if limit is None:
+            limit = str(report_of(tmp_path / "10MB")["size_choice"]["forms"][1]["bytes"])
+        done = build(tiny / "bert", folder, *flags, "--max-size", limit, check=False)
+        if limit == "1kB":
+            assert done.returncode == 3 and "cannot be reached" in done.stderr and not (folder / "README.md").exists()
+            continue
+        assert done.returncode == 0, done.stderr
+        choice = report_of(folder)["size_choice"]
+        chosen = choice["forms"][choice["chosen"]]
+        assert size_of(folder) == chosen["bytes"] <= choice["limit"]
+        tables[limit] = chosen["table"]
+        assert report_of(folder)["settings"]["table"] == chosen["table"]
+    assert list(tables.values()) == ["float32", "float16"]
+
+
+def test_the_searches_go_on_from_their_logs(build, tiny, tmp_path):
+    flags = ["--min-cos", "0.5", "--profile", "accurate", "--alpha", "auto", "--evaluations", "12", "--no-vanilla",
+             "--search-log", tmp_path / "alpha.jsonl", "--protect-log", tmp_path / "protect.jsonl"]
+    build(tiny / "bert", tmp_path / "a", *flags)
+    report, logs = report_of(tmp_path / "a"), [(tmp_path / f"{n}.jsonl").read_text() for n in ("alpha", "protect")]
+    assert report["settings"]["alpha"] == "auto" and len(report["alpha_search"]["trials"]) <= 12
+    assert len(logs[0].splitlines()) == 1 + len(report["alpha_search"]["trials"])
+    for name, log in zip(("alpha", "protect"), logs):
+        (tmp_path / f"{name}.jsonl").write_text(log[:len(log) // 2])
+    build(tiny / "bert", tmp_path / "b", *flags)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert [(tmp_path / f"{n}.jsonl").read_text() for n in ("alpha", "protect")] == logs
 
 
 def test_again_gives_the_same_bytes_and_touches_nothing(built, build, tiny, tmp_path):

@@ -1,0 +1,227 @@
+#include "toolkit/compensate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/float_environment.h"
+#include "embed/signature.h"
+#include "embed/token_feeds.h"
+#include "passes/compensated_rounding.h"
+#include "passes/gemm_to_matmul.h"
+#include "runtime/session.h"
+
+namespace octavo {
+
+namespace {
+
+// Of the mean of the diagonal: what few texts do not say about the inputs of others.
+constexpr double kDamping = 0.01;
+// Steps of an 8-bit row of activations; the variance of a rounding is a twelfth of a step's square.
+constexpr double kSteps = 255;
+constexpr double kVariance = 1.0 / 12;
+
+// The moments of one input, each row divided by its length: an error counts by what share of the
+// sum it is. Without that a few tokens with massive activations would decide alone.
+class Gatherer {
+ public:
+  explicit Gatherer(size_t k) : moments_(k) {}
+
+  Status add(const Tensor& x, ThreadPool& pool) {
+    const size_t k = moments_.k();
+    if (x.dtype() != DType::f32 || x.rank() == 0 || static_cast<size_t>(x.shape().back()) != k)
+      return Error{Code::internal, "an input of another width than before"};
+    const size_t rows = k == 0 ? 0 : static_cast<size_t>(x.size()) / k;
+    std::vector<float> scaled(x.data<float>(), x.data<float>() + rows * k);
+    const FloatEnvironment environment;
+    for (size_t r = 0; r < rows; ++r) {
+      float* row = scaled.data() + r * k;
+      double squares = 0;
+      float low = 0;
+      float high = 0;
+      for (size_t j = 0; j < k; ++j) {
+        squares += double{row[j]} * row[j];
+        low = std::min(low, row[j]);
+        high = std::max(high, row[j]);
+      }
+      if (!std::isfinite(squares)) return Error{Code::invalid_input, "NaN or infinity"};
+      if (squares == 0) continue;
+      const double weight = 1 / std::sqrt(squares / static_cast<double>(k));
+      const double step = (double{high} - low) / kSteps * weight;
+      noise_ += step * step * kVariance;
+      for (size_t j = 0; j < k; ++j) row[j] = static_cast<float>(row[j] * weight);
+    }
+    moments_.add(scaled.data(), rows, pool);
+    return Done{};
+  }
+
+  void finish(ThreadPool& pool) { moments_.finish(pool); }
+  const SecondMoments& moments() const { return moments_; }
+
+  // What the rounding of the activations adds to the diagonal, as a share of its mean.
+  double noise() const {
+    double trace = 0;
+    const size_t k = moments_.k();
+    for (size_t j = 0; j < k; ++j) trace += moments_.sums()[j * k + j];
+    return trace > 0 ? kDamping + noise_ * static_cast<double>(k) / trace : kDamping;
+  }
+
+ private:
+  SecondMoments moments_;
+  double noise_ = 0;
+};
+
+// One input and the weights that it is multiplied with.
+struct Input {
+  std::string value;
+  size_t width = 0;
+  std::vector<size_t> weights;  // indexes of initializers
+};
+
+// A weight on its grid: int8 and a scale a column, a quarter of the floats that it stands for.
+Result<Initializer> on_grid(const Initializer& before, const Tensor& rounded) {
+  const auto n = static_cast<size_t>(rounded.shape().back());
+  const auto k = static_cast<size_t>(rounded.size()) / n;
+  const float* w = rounded.data<float>();
+  std::vector<float> scale(n, 0);
+  for (size_t i = 0; i < k; ++i)
+    for (size_t j = 0; j < n; ++j) scale[j] = std::max(scale[j], std::abs(w[i * n + j]));
+  OCTAVO_TRY(Tensor steps, Tensor::make(DType::i8, rounded.shape()));
+  auto* q = steps.mutable_data<int8_t>();
+  for (size_t i = 0; i < k; ++i)
+    for (size_t j = 0; j < n; ++j)
+      q[i * n + j] = scale[j] == 0
+                         ? int8_t{0}
+                         : static_cast<int8_t>(std::nearbyint(w[i * n + j] / scale[j] * 127));
+  return Initializer(before.name(), DType::f32, before.shape(),
+                     [steps, scale = std::move(scale), n]() -> Result<Tensor> {
+                       OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, steps.shape()));
+                       const auto* from = steps.data<int8_t>();
+                       auto* to = out.mutable_data<float>();
+                       for (size_t i = 0; i < static_cast<size_t>(out.size()); ++i)
+                         to[i] = static_cast<float>(from[i]) / 127 * scale[i % n];
+                       return out;
+                     });
+}
+
+class Compensation {
+ public:
+  Compensation(Model& model, const QuantizeDynamicOptions& how,
+               std::span<const std::vector<int64_t>> texts, const std::shared_ptr<ThreadPool>& pool,
+               const Progress& progress)
+      : model_(model), how_(how), texts_(texts), pool_(pool), progress_(progress) {}
+
+  Result<size_t> run(size_t memory) {
+    gemm_to_matmul(model_.graph);
+    OCTAVO_CHECK(find_inputs());
+    size_t passes = 0;
+    for (size_t begin = 0; begin < inputs_.size(); begin = end_of(begin, memory)) ++passes;
+    OCTAVO_TRY(const Session session, Session::create(model_, {.pool = pool_}));
+    size_t pass = 0;
+    for (size_t begin = 0; begin < inputs_.size(); ++pass) {
+      const size_t end = end_of(begin, memory);
+      OCTAVO_CHECK(round(session, begin, end, pass, passes));
+      begin = end;
+    }
+    for (auto& [at, initializer] : made_) model_.graph.initializers[at] = std::move(initializer);
+    return made_.size();
+  }
+
+ private:
+  Status find_inputs() {
+    std::map<std::string, std::string> reads;
+    for (const Node& node : model_.graph.nodes)
+      if (node.inputs.size() == 2 && !node.outputs.empty())
+        reads[node.name.empty() ? node.describe() : node.name] = node.inputs[0];
+    OCTAVO_TRY(const QuantizedModel dry, quantize_dynamic(model_, how_));
+    std::map<std::string, std::set<std::string>> read_with;
+    for (const auto& q : dry.report.quantized) read_with[q.weight].insert(reads[q.node]);
+    std::map<std::string, size_t> index;
+    for (size_t i = 0; i < model_.graph.initializers.size(); ++i)
+      index[model_.graph.initializers[i].name()] = i;
+    std::map<std::string, size_t> at;
+    for (const auto& q : dry.report.quantized) {
+      const auto& values = read_with[q.weight];
+      const size_t weight = index.at(q.weight);
+      const Shape& shape = model_.graph.initializers[weight].shape();
+      if (values.size() != 1 || shape.size() != 2) continue;
+      const auto [input, added] = at.emplace(*values.begin(), inputs_.size());
+      if (added) inputs_.push_back({*values.begin(), static_cast<size_t>(shape[0]), {}});
+      auto& weights = inputs_[input->second].weights;
+      if (std::find(weights.begin(), weights.end(), weight) == weights.end())
+        weights.push_back(weight);
+    }
+    return Done{};
+  }
+
+  size_t end_of(size_t begin, size_t memory) const {
+    size_t bytes = 0;
+    size_t end = begin;
+    while (end < inputs_.size()) {
+      bytes += inputs_[end].width * inputs_[end].width * sizeof(float);
+      if (end > begin && bytes > memory) break;
+      ++end;
+    }
+    return end;
+  }
+
+  Status round(const Session& session, size_t begin, size_t end, size_t pass, size_t passes) {
+    std::map<std::string, Gatherer> gathered;
+    RunOptions options;
+    for (size_t i = begin; i < end; ++i) {
+      gathered.emplace(inputs_[i].value, Gatherer(inputs_[i].width));
+      options.watch.push_back(inputs_[i].value);
+    }
+    options.outputs = options.watch;  // nothing after the last of them is run
+    options.tap = [&](const std::string& value, const Tensor& x) -> Status {
+      return gathered.at(value).add(x, *pool_).within("value \"" + value + "\"");
+    };
+    OCTAVO_TRY(const auto feeds_of, read_signature_inputs(session.graph()));
+    for (size_t t = 0; t < texts_.size(); ++t) {
+      report(progress_, "second moments", pass * texts_.size() + t, passes * texts_.size());
+      OCTAVO_TRY(const auto feeds, token_feeds(feeds_of, texts_[t], 1));
+      OCTAVO_CHECK(session.run(feeds, options));
+    }
+    for (size_t i = begin; i < end; ++i) {
+      report(progress_, "round", i, inputs_.size());
+      Gatherer& g = gathered.at(inputs_[i].value);
+      g.finish(*pool_);
+      OCTAVO_TRY(const auto rounding, CompensatedRounding::create(g.moments(), g.noise(), *pool_)
+                                          .within("value \"" + inputs_[i].value + "\""));
+      for (const size_t weight : inputs_[i].weights) {
+        const Initializer& before = model_.graph.initializers[weight];
+        OCTAVO_TRY(const Tensor w, before.tensor());
+        OCTAVO_TRY(const Tensor rounded,
+                   rounding.round(w, *pool_).within("weight \"" + before.name() + "\""));
+        w.drop_pages();
+        OCTAVO_TRY(Initializer made, on_grid(before, rounded));
+        made_.emplace_back(weight, std::move(made));
+      }
+      gathered.erase(inputs_[i].value);
+    }
+    return Done{};
+  }
+
+  Model& model_;
+  const QuantizeDynamicOptions& how_;
+  std::span<const std::vector<int64_t>> texts_;
+  const std::shared_ptr<ThreadPool>& pool_;
+  const Progress& progress_;
+  std::vector<Input> inputs_;
+  std::vector<std::pair<size_t, Initializer>> made_;
+};
+
+}  // namespace
+
+Result<size_t> compensate(Model& model, const QuantizeDynamicOptions& how,
+                          std::span<const std::vector<int64_t>> texts,
+                          const CompensateOptions& options, const std::shared_ptr<ThreadPool>& pool,
+                          const Progress& progress) {
+  return Compensation(model, how, texts, pool, progress).run(options.memory);
+}
+
+}  // namespace octavo
