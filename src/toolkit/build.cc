@@ -354,6 +354,13 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
   std::error_code ignored;
   if (!fs::exists(source, ignored))
     return Error{Code::not_found, source.string() + ": is not there"};
+  const bool protects =
+      !options.protect.empty() || options.target_cos || options.max_extra_macs.value_or(0) > 0;
+  if (protects && options.profile == Profile::compat)
+    return Error{
+        Code::invalid_input,
+        "16-bit activations (protect, target-cos, max-extra-macs) go with a scale for every "
+        "token: add --profile accurate"};
   // What is read only after minutes of work is looked at before.
   if (!options.reference.empty()) {
     OCTAVO_TRY(const auto reference, MappedFile::open(options.reference));

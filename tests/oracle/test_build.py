@@ -158,6 +158,12 @@ def test_a_size_is_kept_or_refused(build, tiny, tmp_path):
     assert list(tables.values()) == ["float32", "float16"]
 
 
+@pytest.mark.parametrize("flags", [["--protect", "layers"], ["--target-cos", "0.99"], ["--max-extra-macs", "15%"]])
+def test_16_bits_need_a_scale_a_token(build, tiny, tmp_path, flags):
+    done = build(tiny / "bert", tmp_path / "out", *flags, check=False)
+    assert done.returncode == 3 and "--profile accurate" in done.stderr and not (tmp_path / "out").exists()
+
+
 def test_the_searches_go_on_from_their_logs(build, tiny, tmp_path):
     flags = ["--min-cos", "0.5", "--profile", "accurate", "--alpha", "auto", "--evaluations", "12", "--no-vanilla",
              "--search-log", tmp_path / "alpha.jsonl", "--protect-log", tmp_path / "protect.jsonl"]
