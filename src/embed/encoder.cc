@@ -11,7 +11,7 @@
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
-#include "runtime/session.h"
+#include "runtime/streamed.h"
 
 namespace octavo {
 
@@ -39,7 +39,7 @@ struct Encoder::State {
   std::optional<FusedModel> fused;
   std::string why_plain;
   size_t max_batch_tokens = 0;
-  std::optional<Session> session;  // when there is no fused
+  std::optional<StreamedModel> plain;  // when there is no fused
   Signature signature;
   Pooling pooling = Pooling::mean;
   size_t width = 0;
@@ -47,11 +47,12 @@ struct Encoder::State {
   Status check_ids(std::span<const std::vector<int64_t>> ids, size_t first) const;
   std::vector<Run> plan(std::span<const std::vector<int64_t>> ids,
                         std::span<const size_t> order) const;
-  // Hidden states [texts][length][width] (or [texts][width] when the model pools) as float32.
-  Result<Tensor> hidden(std::span<const std::vector<int64_t>> ids,
-                        std::span<const size_t> texts) const;
-  Status encode(std::span<const std::vector<int64_t>> ids, std::span<const size_t> texts,
-                size_t first, float* out) const;
+  // Feeds of texts of one length.
+  Result<std::vector<Feed>> feeds(std::span<const std::vector<int64_t>> ids,
+                                  std::span<const size_t> texts) const;
+  // What the graph gave for them -> one row of `out` a text.
+  Status pool_rows(std::span<const std::vector<int64_t>> ids, std::span<const size_t> texts,
+                   size_t first, Tensor states, float* out) const;
 };
 
 Encoder::Encoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -110,13 +111,21 @@ Result<Encoder> Encoder::of_graph(Model model, Pooling pooling, const EncoderOpt
   // Nothing that only other outputs need is computed.
   std::erase_if(model.graph.outputs,
                 [&](const ValueInfo& v) { return v.name != state->signature.output; });
-  OCTAVO_TRY(state->session, Session::create(std::move(model), {.pool = options.pool}));
+  StreamedOptions how;
+  how.pool = options.pool;
+  if (!options.stream) how.weight_bytes = std::numeric_limits<size_t>::max();
+  OCTAVO_TRY(state->plain, StreamedModel::create(std::move(model), std::move(how)));
   state->width = static_cast<size_t>(std::max<int64_t>(state->signature.width, 0));
   if (state->width == 0) {  // the graph does not say: one token does
-    const std::vector<int64_t> one{0};
-    const size_t first = 0;
-    OCTAVO_TRY(const Tensor tensor, state->hidden({&one, 1}, {&first, 1}));
-    state->width = static_cast<size_t>(tensor.shape().back());
+    OCTAVO_TRY(const auto one, token_feeds(state->signature.inputs, std::vector<int64_t>{0}, 1));
+    StreamedRun run;
+    run.texts = {&one, 1};
+    run.what.clear();
+    run.take = [&](size_t, std::vector<Tensor> outputs) -> Status {
+      if (outputs[0].rank() != 0) state->width = static_cast<size_t>(outputs[0].shape().back());
+      return Done{};
+    };
+    OCTAVO_CHECK(state->plain->run(std::move(run)));
   }
   if (state->width == 0) return Error{Code::unsupported, "the model's output has width 0"};
   return Encoder(std::move(state));
@@ -125,6 +134,7 @@ Result<Encoder> Encoder::of_graph(Model model, Pooling pooling, const EncoderOpt
 const FusedModel* Encoder::fused() const { return state_->fused ? &*state_->fused : nullptr; }
 const std::string& Encoder::why_plain() const { return state_->why_plain; }
 ThreadPool& Encoder::pool() const { return *state_->pool; }
+bool Encoder::streams() const { return state_->plain && state_->plain->parts() > 1; }
 
 size_t Encoder::width() const { return state_->width; }
 
@@ -168,41 +178,40 @@ std::vector<Run> Encoder::State::plan(std::span<const std::vector<int64_t>> ids,
   return runs;
 }
 
-Result<Tensor> Encoder::State::hidden(std::span<const std::vector<int64_t>> ids,
-                                      std::span<const size_t> texts) const {
-  const size_t length = ids[texts[0]].size();
-  const auto rows = static_cast<int64_t>(texts.size());
+Result<std::vector<Feed>> Encoder::State::feeds(std::span<const std::vector<int64_t>> ids,
+                                                std::span<const size_t> texts) const {
   std::vector<int64_t> flat;
-  flat.reserve(texts.size() * length);
+  flat.reserve(texts.size() * ids[texts[0]].size());
   for (const size_t text : texts) flat.insert(flat.end(), ids[text].begin(), ids[text].end());
-  OCTAVO_TRY(const std::vector<Feed> feeds, token_feeds(signature.inputs, flat, rows));
-  OCTAVO_TRY(std::vector<Tensor> outputs, session->run(feeds));
-  Tensor& out = outputs[0];
-  const auto last = width != 0 ? static_cast<int64_t>(width) : out.rank() ? out.shape().back() : 0;
-  const Shape expected =
-      signature.pooled ? Shape{rows, last} : Shape{rows, static_cast<int64_t>(length), last};
-  if (out.shape() != expected)
-    return Error{Code::unsupported, "output \"" + signature.output + "\" has shape " +
-                                        to_string(out.shape()) + ", expected " +
-                                        to_string(expected)};
-  if (out.dtype() == DType::f32) return std::move(out);
-  if (out.dtype() != DType::f16)
-    return Error{Code::unsupported,
-                 "output \"" + signature.output + "\" is " + std::string(dtype_name(out.dtype()))};
-  OCTAVO_TRY(Tensor wide, Tensor::make(DType::f32, out.shape()));
-  const auto narrow = out.values<uint16_t>();
-  std::transform(narrow.begin(), narrow.end(), wide.mutable_data<float>(), f16_to_f32);
-  return wide;
+  return token_feeds(signature.inputs, flat, static_cast<int64_t>(texts.size()));
 }
 
-Status Encoder::State::encode(std::span<const std::vector<int64_t>> ids,
-                              std::span<const size_t> texts, size_t first, float* out) const {
-  OCTAVO_TRY(const Tensor states, hidden(ids, texts));
+Status Encoder::State::pool_rows(std::span<const std::vector<int64_t>> ids,
+                                 std::span<const size_t> texts, size_t first, Tensor states,
+                                 float* out) const {
   const FloatEnvironment ieee;
-  const size_t length = signature.pooled ? 1 : ids[texts[0]].size();
+  const size_t length = ids[texts[0]].size();
+  const auto rows = static_cast<int64_t>(texts.size());
+  const auto last = static_cast<int64_t>(width);
+  const Shape expected =
+      signature.pooled ? Shape{rows, last} : Shape{rows, static_cast<int64_t>(length), last};
+  if (states.shape() != expected)
+    return Error{Code::unsupported, "output \"" + signature.output + "\" has shape " +
+                                        to_string(states.shape()) + ", expected " +
+                                        to_string(expected)};
+  if (states.dtype() == DType::f16) {
+    OCTAVO_TRY(Tensor wide, Tensor::make(DType::f32, states.shape()));
+    const auto narrow = states.values<uint16_t>();
+    std::transform(narrow.begin(), narrow.end(), wide.mutable_data<float>(), f16_to_f32);
+    states = std::move(wide);
+  }
+  if (states.dtype() != DType::f32)
+    return Error{Code::unsupported, "output \"" + signature.output + "\" is " +
+                                        std::string(dtype_name(states.dtype()))};
+  const size_t tokens = signature.pooled ? 1 : length;
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<float> row(out + texts[i] * width, width);
-    octavo::pool(pooling, states.data<float>() + i * length * width, length, row);
+    octavo::pool(pooling, states.data<float>() + i * tokens * width, tokens, row);
     if (!all_finite(row))
       return Error{Code::invalid_input,
                    text_name(first + texts[i]) + ": the model's output is not a finite number"};
@@ -226,26 +235,20 @@ Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>>
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return ids[a].size() > ids[b].size(); });
   const std::vector<Run> runs = s.plan(ids, order);
-  std::vector<std::optional<Error>> errors(runs.size());
-  const auto work = [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r) {
-      const std::span<const size_t> texts(order.data() + runs[r].begin,
-                                          runs[r].end - runs[r].begin);
-      if (Status status = s.encode(ids, texts, first, rows.data()); !status)
-        errors[r] = std::move(status).error();
-    }
+  const auto texts_of = [&](size_t r) {
+    return std::span<const size_t>(order.data() + runs[r].begin, runs[r].end - runs[r].begin);
   };
-  // A run a thread scales better than threads inside a run, as long as no thread has to wait for
-  // the last one.
-  ThreadPool& pool = s.session->pool();
-  if (runs.size() >= 2 * static_cast<size_t>(pool.threads())) {
-    pool.parallel_for(runs.size(), 1, work);
-  } else {
-    work(0, runs.size());
+  std::vector<std::vector<Feed>> feeds;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    OCTAVO_TRY(feeds.emplace_back(), s.feeds(ids, texts_of(r)));
   }
-  for (std::optional<Error>& error : errors) {
-    if (error) return *std::move(error);
-  }
+  StreamedRun run;
+  run.texts = feeds;
+  run.what.clear();
+  run.take = [&](size_t r, std::vector<Tensor> outputs) {
+    return s.pool_rows(ids, texts_of(r), first, std::move(outputs[0]), rows.data());
+  };
+  OCTAVO_CHECK(s.plain->run(std::move(run)));
   return rows;
 }
 

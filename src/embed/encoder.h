@@ -1,5 +1,5 @@
 #pragma once
-// Token ids in, one pooled vector a text out: a Session and a pooling rule. No text here, so that
+// Token ids in, one pooled vector a text out: an executor and a pooling rule. No text here, so that
 // verify can feed two models the very same ids.
 
 #include <cstdint>
@@ -29,6 +29,9 @@ struct EncoderOptions {
   size_t positions =
       0;              // most tokens of a text, for the tables of the ragged path; 0: all there are
   bool cache = true;  // keep packed weights on the disk for the next start
+  // Node by node: the weights of a large model are packed anew by every encode(), a part at a time,
+  // so that memory does not grow with its depth. For measuring, many texts a call.
+  bool stream = false;
 };
 
 class Encoder {
@@ -57,6 +60,7 @@ class Encoder {
   const FusedModel* fused() const;
   const std::string& why_plain() const;
   ThreadPool& pool() const;
+  bool streams() const;  // every encode() packs weights
   // What had to be guessed about the model's outputs; empty as a rule.
   const std::vector<std::string>& warnings() const;
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/captures.h"
 #include "graph/graph.h"
 
 namespace octavo {
@@ -27,15 +28,15 @@ void free_names(const Graph& graph, std::set<std::string> defined, std::set<std:
   for (const auto& o : graph.outputs) use(o.name);
 }
 
-std::set<std::string> free_names_of(const Node& node) {
+}  // namespace
+
+std::set<std::string> captured_values(const Node& node) {
   std::set<std::string> free;
   for (const auto& [key, value] : node.attributes) {
     if (const auto* sub = std::get_if<std::shared_ptr<Graph>>(&value)) free_names(**sub, {}, free);
   }
   return free;
 }
-
-}  // namespace
 
 GraphIndex::GraphIndex(const Graph& graph) {
   for (const auto& v : graph.inputs) entries_[v.name].input = true;
@@ -50,7 +51,7 @@ GraphIndex::GraphIndex(const Graph& graph) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i].empty()) entries_[node.inputs[i]].uses.push_back({n, i});
     }
-    for (const auto& name : free_names_of(node)) entries_[name].uses.push_back({n, kNone});
+    for (const auto& name : captured_values(node)) entries_[name].uses.push_back({n, kNone});
   }
 }
 
@@ -102,7 +103,7 @@ Result<std::vector<size_t>> topological_order(const Graph& graph) {
       if (it != maker.end()) before.insert(it->second);
     };
     for (const auto& in : graph.nodes[n].inputs) depend(in);
-    for (const auto& name : free_names_of(graph.nodes[n])) depend(name);
+    for (const auto& name : captured_values(graph.nodes[n])) depend(name);
     waits[n] = before.size();
     for (const size_t b : before) users[b].push_back(n);
   }

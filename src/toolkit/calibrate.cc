@@ -6,8 +6,6 @@
 #include <cmath>
 #include <map>
 #include <mutex>
-#include <numeric>
-#include <optional>
 
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
@@ -92,71 +90,60 @@ Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenize
   return all;
 }
 
-Result<ValueShapes> observe_shapes(const Session& session, std::span<const int64_t> ids) {
-  const Graph& graph = session.graph();
+Result<ValueShapes> observe_shapes(const StreamedModel& model, std::span<const int64_t> ids) {
+  const Graph& graph = model.graph();
   OCTAVO_TRY(const auto inputs, read_signature_inputs(graph));
-  RunOptions options;
+  StreamedRun run;
   for (const Node& node : graph.nodes) {
     for (const std::string& output : node.outputs) {
-      if (!output.empty()) options.watch.push_back(output);
+      if (!output.empty()) run.watch.push_back(output);
     }
   }
-  ValueShapes shapes;
-  options.tap = [&shapes](const std::string& value, const Tensor& tensor) -> Status {
-    shapes[value].push_back(tensor.shape());
+  std::array<std::map<std::string, Shape>, kBatches.size()> seen;
+  run.tap = [&seen](size_t text, const std::string& value, const Tensor& tensor) -> Status {
+    seen[text][value] = tensor.shape();
     return Done{};
   };
+  std::vector<std::vector<Feed>> feeds;
   const std::string& main = inputs.front().name;
-  for (size_t run = 0; run < kBatches.size(); ++run) {
-    const int64_t rows = size_of(graph, main, 0, kBatches[run]);
-    const int64_t length = size_of(graph, main, 1, kLengths[run]);
+  for (size_t i = 0; i < kBatches.size(); ++i) {
+    const int64_t rows = size_of(graph, main, 0, kBatches[i]);
+    const int64_t length = size_of(graph, main, 1, kLengths[i]);
     std::vector<int64_t> tokens(static_cast<size_t>(rows * length));
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = ids[i % ids.size()];
-    OCTAVO_TRY(const auto feeds, token_feeds(inputs, tokens, rows));
-    for (const Feed& feed : feeds) shapes[feed.first].push_back(feed.second.shape());
-    OCTAVO_CHECK(session.run(feeds, options).within("observing shapes"));
+    for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = ids[t % ids.size()];
+    OCTAVO_TRY(feeds.emplace_back(), token_feeds(inputs, tokens, rows));
+    for (const Feed& feed : feeds.back()) seen[i][feed.first] = feed.second.shape();
   }
+  run.texts = feeds;
+  run.what = "observing shapes, run";
+  OCTAVO_CHECK(model.run(std::move(run)));
   // What only one of the runs made (a branch of If) proves nothing.
-  std::erase_if(shapes, [](const auto& entry) { return entry.second.size() != kBatches.size(); });
+  ValueShapes shapes;
+  for (const auto& [value, shape] : seen[0]) {
+    const auto other = seen[1].find(value);
+    if (other != seen[1].end()) shapes[value] = {shape, other->second};
+  }
   return shapes;
 }
 
-Result<CalibrationStats> calibrate(const Session& session,
+Result<CalibrationStats> calibrate(const StreamedModel& model,
                                    std::span<const std::vector<int64_t>> texts,
                                    std::span<const std::string> values, const Progress& progress) {
-  OCTAVO_TRY(const auto inputs, read_signature_inputs(session.graph()));
+  OCTAVO_TRY(const auto inputs, read_signature_inputs(model.graph()));
   Maxima maxima;
-  RunOptions options;
-  options.watch.assign(values.begin(), values.end());
-  options.tap = [&](const std::string& value, const Tensor& tensor) {
+  StreamedRun run;
+  std::vector<std::vector<Feed>> feeds;
+  for (const auto& ids : texts) {
+    OCTAVO_TRY(feeds.emplace_back(), token_feeds(inputs, ids, 1));
+  }
+  run.texts = feeds;
+  run.watch.assign(values.begin(), values.end());
+  run.tap = [&](size_t, const std::string& value, const Tensor& tensor) {
     return maxima.add(value, tensor);
   };
-  // Longest first, so that the threads finish together.
-  std::vector<size_t> order(texts.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return texts[a].size() > texts[b].size(); });
-  std::vector<std::optional<Error>> errors(texts.size());
-  size_t done = 0;
-  std::mutex reporting;
-  const auto one = [&](size_t i) -> Status {
-    OCTAVO_TRY(const auto feeds, token_feeds(inputs, texts[i], 1));
-    OCTAVO_CHECK(session.run(feeds, options));
-    const std::lock_guard lock(reporting);
-    report(progress, "calibrate", ++done, texts.size());
-    return Done{};
-  };
-  // One text a thread: most texts are too short to keep two threads busy inside one matrix product.
-  session.pool().parallel_for(texts.size(), 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      if (Status status = one(order[i]); !status)
-        errors[order[i]] =
-            std::move(status).error().within("calibration text " + std::to_string(order[i] + 1));
-    }
-  });
-  for (std::optional<Error>& error : errors) {
-    if (error) return *std::move(error);
-  }
+  run.progress = [&](size_t done, size_t total) { report(progress, "calibrate", done, total); };
+  run.what = "calibration text";
+  OCTAVO_CHECK(model.run(std::move(run)));
   CalibrationStats stats;
   stats.channel_absmax = maxima.take();
   stats.texts = texts.size();

@@ -1,7 +1,7 @@
 #pragma once
 // Runs calibration texts through the executor, one by one and unpadded, and keeps the largest |x| a
-// channel of the watched values: memory does not grow with the number of texts, and the result does
-// not depend on their order or on the number of threads.
+// channel of the watched values. The result does not depend on the order of the texts, on the
+// number of threads, or on how many parts the weights are taken in (runtime/streamed.h).
 
 #include <cstdint>
 #include <span>
@@ -11,7 +11,7 @@
 #include "base/progress.h"
 #include "base/result.h"
 #include "passes/calibration_stats.h"
-#include "runtime/session.h"
+#include "runtime/streamed.h"
 #include "text/tokenizer.h"
 
 namespace octavo {
@@ -27,11 +27,11 @@ Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenize
 
 // The shape of every value that a node of the graph makes, in two runs that differ in batch and
 // sequence length wherever the graph's inputs leave them open. `ids` are any valid token ids.
-Result<ValueShapes> observe_shapes(const Session& session, std::span<const int64_t> ids);
+Result<ValueShapes> observe_shapes(const StreamedModel& model, std::span<const int64_t> ids);
 
 // values: names in the graph whose last axis is the channel. Errors: invalid_input naming the value
 // and text that gave NaN or infinity.
-Result<CalibrationStats> calibrate(const Session& session,
+Result<CalibrationStats> calibrate(const StreamedModel& model,
                                    std::span<const std::vector<int64_t>> texts,
                                    std::span<const std::string> values,
                                    const Progress& progress = {});

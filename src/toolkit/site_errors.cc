@@ -1,14 +1,17 @@
 #include "toolkit/site_errors.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
 #include "formats/onnx.h"
-#include "runtime/session.h"
+#include "runtime/streamed.h"
 
 namespace octavo {
 
@@ -21,18 +24,22 @@ constexpr size_t kTexts = 4;
 constexpr size_t kTokens = 64;
 
 struct Opened {
-  Session session;
-  std::vector<Signature::Input> inputs;
+  StreamedModel model;
+  std::vector<std::vector<Feed>> feeds;
   std::set<std::string> values;                // outputs of nodes
   std::map<std::string, std::string> by_node;  // its first output
 };
 
-Result<Opened> open(const fs::path& file, const std::shared_ptr<ThreadPool>& pool) {
+Result<Opened> open(const fs::path& file, std::span<const std::vector<int64_t>> ids,
+                    const std::shared_ptr<ThreadPool>& pool) {
   OCTAVO_TRY(Model model, read_onnx(file));
-  OCTAVO_TRY(Session session, Session::create(std::move(model), {.pool = pool}));
-  OCTAVO_TRY(auto inputs, read_signature_inputs(session.graph()));
-  Opened out{std::move(session), std::move(inputs), {}, {}};
-  for (const Node& node : out.session.graph().nodes) {
+  OCTAVO_TRY(auto streamed, StreamedModel::create(std::move(model), {.pool = pool}));
+  Opened out{std::move(streamed), {}, {}, {}};
+  OCTAVO_TRY(const auto inputs, read_signature_inputs(out.model.graph()));
+  for (const auto& text : ids) {
+    OCTAVO_TRY(out.feeds.emplace_back(), token_feeds(inputs, text, 1));
+  }
+  for (const Node& node : out.model.graph().nodes) {
     for (const std::string& value : node.outputs) out.values.insert(value);
     if (!node.outputs.empty()) out.by_node.emplace(node.name, node.outputs[0]);
   }
@@ -41,6 +48,65 @@ Result<Opened> open(const fs::path& file, const std::shared_ptr<ThreadPool>& poo
 
 struct Sums {
   double apart = 0, whole = 0;
+};
+
+// Values of two models that run side by side: each waits for its partner and is let go of then.
+class Pairs {
+ public:
+  enum Side : uint8_t { kFloat, kQuantized };
+
+  Status add(Side side, size_t text, const std::string& value, const Tensor& tensor) {
+    const std::lock_guard lock(mutex_);
+    ++made_[side];
+    auto& others = waiting_[1 - side];
+    const auto other = others.find({value, text});
+    if (other == others.end()) {
+      OCTAVO_TRY((waiting_[side][{value, text}]), tensor.clone());
+      return Done{};
+    }
+    const Tensor partner = std::move(other->second);
+    others.erase(other);
+    if (side == kFloat) {
+      compare(text, value, partner, tensor);
+    } else {
+      compare(text, value, tensor, partner);
+    }
+    return Done{};
+  }
+  size_t made(Side side) const { return made_[side]; }
+
+  // Relative error over all texts, negative where the float model gave zeros.
+  double error(const std::string& value) const {
+    Sums total;
+    for (auto at = sums_.lower_bound({value, 0}); at != sums_.end() && at->first.first == value;
+         ++at) {
+      total.apart += at->second.apart;
+      total.whole += at->second.whole;
+    }
+    return total.whole > 0 ? std::sqrt(total.apart / total.whole) : -1;
+  }
+
+ private:
+  using Key = std::pair<std::string, size_t>;
+
+  void compare(size_t text, const std::string& value, const Tensor& quantized,
+               const Tensor& original) {
+    if (quantized.dtype() != DType::f32 || original.dtype() != DType::f32) return;
+    const auto x = quantized.values<float>();
+    const auto y = original.values<float>();
+    if (x.size() != y.size()) return;
+    Sums& sum = sums_[{value, text}];
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double apart = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+      sum.apart += apart * apart;
+      sum.whole += static_cast<double>(y[i]) * static_cast<double>(y[i]);
+    }
+  }
+
+  std::mutex mutex_;
+  std::array<std::map<Key, Tensor>, 2> waiting_;
+  std::array<size_t, 2> made_ = {};
+  std::map<Key, Sums> sums_;
 };
 
 }  // namespace
@@ -77,47 +143,41 @@ Result<std::map<std::string, double>> node_errors(const fs::path& float_model,
                                                   std::span<const std::vector<int64_t>> ids,
                                                   std::span<const std::string> nodes,
                                                   const std::shared_ptr<ThreadPool>& pool) {
+  OCTAVO_TRY(const Opened quantized,
+             open(quantized_model, ids, pool).within(quantized_model.string()));
+  OCTAVO_TRY(const Opened original, open(float_model, ids, pool).within(float_model.string()));
   std::map<std::string, std::string> value_of;  // of the wanted nodes, both models have it
-  std::vector<std::vector<Tensor>> expected;
-  std::vector<std::string> values;
-  OCTAVO_TRY(const Opened quantized, open(quantized_model, pool).within(quantized_model.string()));
-  {  // The float model's packed weights are gone before the other model runs.
-    OCTAVO_TRY(const Opened original, open(float_model, pool).within(float_model.string()));
-    for (const std::string& node : nodes) {
-      const auto found = original.by_node.find(node);
-      if (found != original.by_node.end() && quantized.values.contains(found->second))
-        value_of[node] = found->second;
-    }
-    for (const auto& [node, value] : value_of) values.push_back(value);
-    if (values.empty()) return std::map<std::string, double>();
-    for (const auto& text : ids) {
-      OCTAVO_TRY(const auto feeds, token_feeds(original.inputs, text, 1));
-      OCTAVO_TRY(expected.emplace_back(),
-                 original.session.run(feeds, {.outputs = values, .watch = {}, .tap = {}}));
-    }
+  std::set<std::string> values;
+  for (const std::string& node : nodes) {
+    const auto found = original.by_node.find(node);
+    if (found == original.by_node.end() || !quantized.values.contains(found->second)) continue;
+    value_of[node] = found->second;
+    values.insert(found->second);
   }
-  std::map<std::string, Sums> sums;
-  for (size_t t = 0; t < ids.size(); ++t) {
-    OCTAVO_TRY(const auto feeds, token_feeds(quantized.inputs, ids[t], 1));
-    OCTAVO_TRY(const auto actual,
-               quantized.session.run(feeds, {.outputs = values, .watch = {}, .tap = {}}));
-    for (size_t v = 0; v < values.size(); ++v) {
-      if (actual[v].dtype() != DType::f32 || expected[t][v].dtype() != DType::f32) continue;
-      const auto x = actual[v].values<float>();
-      const auto y = expected[t][v].values<float>();
-      if (x.size() != y.size()) continue;
-      Sums& sum = sums[values[v]];
-      for (size_t i = 0; i < x.size(); ++i) {
-        const double apart = static_cast<double>(x[i]) - static_cast<double>(y[i]);
-        sum.apart += apart * apart;
-        sum.whole += static_cast<double>(y[i]) * static_cast<double>(y[i]);
-      }
-    }
+  if (values.empty()) return std::map<std::string, double>();
+
+  Pairs pairs;
+  const auto pass_of = [&](const Opened& opened, Pairs::Side side) {
+    StreamedRun run;
+    run.texts = opened.feeds;
+    run.watch.assign(values.begin(), values.end());
+    run.tap = [&pairs, side](size_t text, const std::string& value, const Tensor& tensor) {
+      return pairs.add(side, text, value, tensor);
+    };
+    return StreamedPass(opened.model, std::move(run));
+  };
+  StreamedPass a = pass_of(original, Pairs::kFloat);
+  StreamedPass b = pass_of(quantized, Pairs::kQuantized);
+  // The one that is behind goes on, so that little waits, whatever the depth.
+  while (!a.done() || !b.done()) {
+    const bool first =
+        b.done() || (!a.done() && pairs.made(Pairs::kFloat) <= pairs.made(Pairs::kQuantized));
+    OCTAVO_CHECK((first ? a : b).step().within((first ? float_model : quantized_model).string()));
   }
   std::map<std::string, double> out;
   for (const auto& [node, value] : value_of) {
-    const Sums& sum = sums[value];
-    if (sum.whole > 0) out[node] = std::sqrt(sum.apart / sum.whole);
+    const double error = pairs.error(value);
+    if (error >= 0) out[node] = error;
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #include "octavo/smooth.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "embed/model_dir.h"
@@ -10,6 +11,7 @@
 #include "graph/inline.h"
 #include "passes/quantize_dynamic.h"
 #include "passes/smoothquant.h"
+#include "runtime/streamed.h"
 #include "tensor/compare.h"
 #include "toolkit/alpha_search.h"
 #include "toolkit/calibrate.h"
@@ -136,18 +138,16 @@ class Smoothing {
 
   // Everything that needs the original model to run; its packed weights are gone afterwards.
   Status learn() {
-    OCTAVO_TRY(const Session session, Session::create(model_));
-    OCTAVO_TRY(inputs_, read_signature_inputs(session.graph()));
-    OCTAVO_TRY(ValueShapes shapes, observe_shapes(session, checked_.back()));
+    OCTAVO_TRY(const auto model, StreamedModel::create(model_, {.pool = pool_}));
+    OCTAVO_TRY(inputs_, read_signature_inputs(model.graph()));
+    OCTAVO_TRY(ValueShapes shapes, observe_shapes(model, checked_.back()));
     OCTAVO_TRY(groups_, find_smooth_groups(model_.graph, shapes));
     if (groups_.groups.empty()) return nothing_to_smooth();
     std::vector<std::string> values;
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
-    OCTAVO_TRY(stats_, calibrate(session, texts_, values, progress_));
+    OCTAVO_TRY(stats_, calibrate(model, texts_, values, progress_));
     stats_.shapes = std::move(shapes);
-    for (const Ids& ids : checked_) {
-      OCTAVO_TRY(expected_.emplace_back(), outputs_of(session, ids, {}));
-    }
+    OCTAVO_TRY(expected_, outputs_of(model, "expect"));
     return Done{};
   }
 
@@ -157,51 +157,86 @@ class Smoothing {
     return {Code::invalid_input, message};
   }
 
-  Result<std::vector<Tensor>> outputs_of(const Session& session, const Ids& ids,
-                                         std::vector<std::string> values) const {
-    OCTAVO_TRY(const auto feeds, token_feeds(inputs_, ids, 1));
-    return session.run(feeds, {.outputs = std::move(values), .watch = {}, .tap = {}});
+  // Of the checked texts.
+  Result<std::vector<std::vector<Tensor>>> outputs_of(const StreamedModel& model,
+                                                      std::string_view stage) const {
+    std::vector<std::vector<Feed>> feeds;
+    for (const Ids& ids : checked_) {
+      OCTAVO_TRY(feeds.emplace_back(), token_feeds(inputs_, ids, 1));
+    }
+    std::vector<std::vector<Tensor>> outputs(checked_.size());
+    StreamedRun run;
+    run.texts = feeds;
+    run.take = [&](size_t text, std::vector<Tensor> made) -> Status {
+      outputs[text] = std::move(made);
+      return Done{};
+    };
+    run.progress = [&](size_t done, size_t total) { report(progress_, stage, done, total); };
+    OCTAVO_CHECK(model.run(std::move(run)));
+    return outputs;
+  }
+
+  // Values of one checked text.
+  Result<std::map<std::string, Tensor>> values_of(const StreamedModel& model, size_t text,
+                                                  std::vector<std::string> names) const {
+    OCTAVO_TRY(const auto feeds, token_feeds(inputs_, checked_[text], 1));
+    std::map<std::string, Tensor> values;
+    StreamedRun run;
+    run.texts = {&feeds, 1};
+    run.watch = std::move(names);
+    run.tap = [&](size_t, const std::string& value, const Tensor& tensor) -> Status {
+      OCTAVO_TRY(values[value], tensor.clone());
+      return Done{};
+    };
+    OCTAVO_CHECK(model.run(std::move(run)));
+    return values;
   }
 
   Status compare() {
-    OCTAVO_TRY(const Session session, Session::create(model_));
+    OCTAVO_TRY(const auto model, StreamedModel::create(model_, {.pool = pool_}));
+    OCTAVO_TRY(const auto outputs, outputs_of(model, "check"));
     bool compared = false;
     for (size_t i = 0; i < checked_.size(); ++i) {
-      report(progress_, "check", i, checked_.size());
-      OCTAVO_TRY(const auto actual, outputs_of(session, checked_[i], {}));
       bool agree = true;
-      for (size_t o = 0; o < actual.size(); ++o) {
-        const auto apart = output_difference(actual[o], expected_[i][o]);
+      for (size_t o = 0; o < outputs[i].size(); ++o) {
+        const auto apart = output_difference(outputs[i][o], expected_[i][o]);
         if (!apart) continue;
         compared = true;
         difference_ = std::max(difference_, apart->relative);
         agree = agree && apart->relative <= options_.tolerance + apart->rounding;
       }
-      if (!agree) return describe_difference(session, i);
+      if (!agree) return describe_difference(model, i);
     }
     if (!compared)
       return Error{Code::unsupported,
                    "no output is of a floating-point type, so the model before and after cannot be "
                    "compared; nothing was written. Keep the embeddings among the outputs"};
-    report(progress_, "check", checked_.size(), checked_.size());
     return Done{};
   }
 
   // Where the two models part: X against (X / s) s, group after group.
-  Error describe_difference(const Session& smoothed, size_t text) const {
+  Error describe_difference(const StreamedModel& smoothed, size_t text) const {
     std::string message = "the smoothed model's output differs by " + std::to_string(difference_) +
                           " of its range (the limit is " + std::to_string(options_.tolerance) +
                           "); nothing was written";
-    const auto original = Session::create(before_);
-    if (!original) return {Code::internal, message};
+    std::vector<std::string> before, after;
     for (const SmoothedGroup& site : sites_) {
-      const auto x = outputs_of(*original, checked_[text], {site.input});
-      const auto y = outputs_of(smoothed, checked_[text], {site.value});
-      if (!x || !y) continue;
-      std::vector<float> undone(y->front().values<float>().begin(),
-                                y->front().values<float>().end());
+      before.push_back(site.input);
+      after.push_back(site.value);
+    }
+    const auto original = StreamedModel::create(before_, {.pool = pool_});
+    if (!original) return {Code::internal, message};
+    const auto expected = values_of(*original, text, before);
+    const auto actual = values_of(smoothed, text, after);
+    if (!expected || !actual) return {Code::internal, message};
+    for (const SmoothedGroup& site : sites_) {
+      const auto x = expected->find(site.input);
+      const auto y = actual->find(site.value);
+      if (x == expected->end() || y == actual->end()) continue;
+      const auto values = y->second.values<float>();
+      std::vector<float> undone(values.begin(), values.end());
       for (size_t i = 0; i < undone.size(); ++i) undone[i] *= site.scale[i % site.scale.size()];
-      const double apart = relative_difference(undone, x->front().values<float>());
+      const double apart = relative_difference(undone, x->second.values<float>());
       if (apart <= options_.tolerance) continue;
       return {Code::internal, message + ". The first group that differs reads \"" + site.input +
                                   "\" (by " + std::to_string(apart) + "), folded into " +

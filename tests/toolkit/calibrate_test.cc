@@ -30,16 +30,17 @@ Model lookup(std::vector<Dim> shape, const std::vector<float>& extra_row = {}) {
   return std::move(b).finish(17);
 }
 
-Session session_of(Model model, int threads = 2) {
-  auto session = Session::create(std::move(model), {.pool = nullptr, .threads = threads});
-  EXPECT_TRUE(session) << session.error().message;
-  return *std::move(session);
+StreamedModel streamed(Model model, int threads = 2) {
+  auto made =
+      StreamedModel::create(std::move(model), {.pool = std::make_shared<ThreadPool>(threads)});
+  EXPECT_TRUE(made) << made.error().message;
+  return *std::move(made);
 }
 
 TEST(ObserveShapes, TellsTheModelsAxesFromTheCallers) {
-  const Session session = session_of(lookup({"batch", "sequence"}));
+  const StreamedModel model = streamed(lookup({"batch", "sequence"}));
   const std::vector<int64_t> ids = {3, 1, 4};
-  const auto shapes = observe_shapes(session, ids);
+  const auto shapes = observe_shapes(model, ids);
   ASSERT_TRUE(shapes) << shapes.error().message;
   const auto& y = shapes->at("y");
   ASSERT_EQ(y.size(), 2U);
@@ -51,8 +52,8 @@ TEST(ObserveShapes, TellsTheModelsAxesFromTheCallers) {
 }
 
 TEST(ObserveShapes, KeepsWhatTheGraphFixes) {
-  const Session session = session_of(lookup({int64_t{1}, "sequence"}));
-  const auto shapes = observe_shapes(session, std::vector<int64_t>{3});
+  const StreamedModel model = streamed(lookup({int64_t{1}, "sequence"}));
+  const auto shapes = observe_shapes(model, std::vector<int64_t>{3});
   ASSERT_TRUE(shapes) << shapes.error().message;
   EXPECT_EQ(shapes->at("y")[0][0], 1);
   EXPECT_EQ(shapes->at("y")[1][0], 1);
@@ -64,10 +65,10 @@ TEST(Calibrate, IsTheLargestOfAllTokensOfAllTexts) {
   const std::vector<std::string> values = {"y"};
   std::set<std::vector<float>> seen;
   for (const int threads : {1, 2, 5}) {
-    const Session session = session_of(lookup({"batch", "sequence"}), threads);
+    const StreamedModel model = streamed(lookup({"batch", "sequence"}), threads);
     for (Texts order = texts; order.size() == 4; order.push_back({})) {
       std::reverse(order.begin(), order.end());
-      const auto stats = calibrate(session, order, values);
+      const auto stats = calibrate(model, order, values);
       ASSERT_TRUE(stats) << stats.error().message;
       EXPECT_EQ(stats->texts, 4U);
       EXPECT_EQ(stats->tokens, 9U);
@@ -80,10 +81,10 @@ TEST(Calibrate, IsTheLargestOfAllTokensOfAllTexts) {
 TEST(Calibrate, NamesTheTextThatBreaks) {
   for (const float bad :
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    const Session session = session_of(lookup({"batch", "sequence"}, {bad, 1}));
+    const StreamedModel model = streamed(lookup({"batch", "sequence"}, {bad, 1}));
     // The bad number comes first, so that a maximum over it could be forgotten.
     const Texts texts = {{1}, {20, 5}};
-    const auto stats = calibrate(session, texts, std::vector<std::string>{"y"});
+    const auto stats = calibrate(model, texts, std::vector<std::string>{"y"});
     ASSERT_FALSE(stats);
     EXPECT_EQ(stats.error().code, Code::invalid_input);
     EXPECT_NE(stats.error().message.find("calibration text 2"), std::string::npos);
@@ -92,10 +93,10 @@ TEST(Calibrate, NamesTheTextThatBreaks) {
 }
 
 TEST(Calibrate, ReportsProgressInOrder) {
-  const Session session = session_of(lookup({"batch", "sequence"}));
+  const StreamedModel model = streamed(lookup({"batch", "sequence"}));
   std::vector<uint64_t> steps;
   const Texts texts(9, {1, 2});
-  ASSERT_TRUE(calibrate(session, texts, std::vector<std::string>{"y"},
+  ASSERT_TRUE(calibrate(model, texts, std::vector<std::string>{"y"},
                         [&](std::string_view, uint64_t done, uint64_t total) {
                           steps.push_back(done);
                           EXPECT_EQ(total, 9U);

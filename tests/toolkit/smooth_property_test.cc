@@ -40,13 +40,19 @@ void check_model(uint32_t seed, Totals& totals) {
   const auto before = Session::create(model, {.pool = nullptr, .threads = 1});
   ASSERT_TRUE(before) << before.error().message;
   const std::vector<Ids> texts = {{1, 2, 3}, {7, 4, 29, 0, 11, 12, 5}, {20}};
-  auto shapes = observe_shapes(*before, texts[1]);
+  // Every other model in parts, as large ones are.
+  const auto streamed = StreamedModel::create(
+      model,
+      {.pool = std::make_shared<ThreadPool>(1), .weight_bytes = seed % 2 == 0 ? 1U : 1U << 30U});
+  ASSERT_TRUE(streamed) << streamed.error().message;
+  EXPECT_EQ(streamed->parts() > 1, seed % 2 == 0);
+  auto shapes = observe_shapes(*streamed, texts[1]);
   ASSERT_TRUE(shapes) << shapes.error().message;
   const auto groups = find_smooth_groups(model.graph, *shapes);
   ASSERT_TRUE(groups);
   std::vector<std::string> values;
   for (const auto& group : groups->groups) values.push_back(group.input);
-  auto stats = calibrate(*before, texts, values);
+  auto stats = calibrate(*streamed, texts, values);
   ASSERT_TRUE(stats) << stats.error().message;
   stats->shapes = *std::move(shapes);
   const size_t initializers = model.graph.initializers.size();
