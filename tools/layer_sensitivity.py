@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recomputes in numpy what report.json says of the sites of a decoder's first layer: the outliers of each input before
 and after smoothing, the smoothing factors, and the error of its quantized products. Reads the snapshot itself, so
-nothing of Octavo takes part but the files it left. For Qwen3-like snapshots built with --profile accurate.
+nothing of Octavo takes part but the files it left. For Qwen3-like snapshots built with --profile compat.
 
     tools/layer_sensitivity.py SNAPSHOT BUILD --calibration TEXTS --probe TEXTS
 
@@ -117,12 +117,12 @@ def quantize_columns(w):
     return np.clip(np.rint(w / scale), -127, 127), scale
 
 
-def quantize_rows(x):
-    """x as a scale and a zero point a row leave it."""
-    low, high = np.minimum(x.min(-1, keepdims=True), 0), np.maximum(x.max(-1, keepdims=True), 0)
-    scale = np.where(high - low < F(1e-30), F(1), (high - low) / F(255))
-    zero = np.rint(-low / scale)
-    return (np.clip(np.rint(x * (F(1) / scale)) + zero, 0, 255) - zero) * scale
+def quantize_activations(x):
+    """x as DynamicQuantizeLinear and its scale leave it."""
+    low, high = min(x.min(), F(0)), max(x.max(), F(0))
+    scale = F(high - low) / F(255)
+    zero = np.clip(np.rint(-low / scale), 0, 255)
+    return (np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale
 
 
 def texts_for_errors(ids):
@@ -169,14 +169,11 @@ def recompute(snapshot, build, calibration, probe):
         theirs = numpy_helper.to_array(in_file[f"layers.0.{MODULES[name]}.weight.T_quantized"])
         differ[name] = (int((theirs != q).sum()), q.size)
     rounded = {n: q.astype(F) * scale for n, (q, scale) in quantized.items()}
-    row_scale = (2 * np.abs(table.astype(np.float64)).max(1, keepdims=True) / 254).astype(F)
-    int8_table = np.clip(np.rint(table / row_scale), -127, 127) * row_scale
-
     after = Layer(config, smoothed_gains)
     sums = {n: np.zeros(2) for n in MODULES}
     for ids in texts_for_errors([tokenizer.encode(t).ids[:longest] for t in probe]):
         whole = after.run(table[ids], plain(smoothed, smoothed_biases))
-        coarse = after.run(int8_table[ids], lambda n, x: quantize_rows(x) @ rounded[n] + smoothed_biases.get(n, F(0)))
+        coarse = after.run(table[ids], lambda n, x: quantize_activations(x) @ rounded[n] + smoothed_biases.get(n, F(0)))
         for n in MODULES:
             # The file's product is that of the MatMul alone.
             w = smoothed_biases.get(n, F(0))

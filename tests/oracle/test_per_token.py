@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -247,6 +248,43 @@ def test_a_text_has_the_same_bits_alone_and_in_any_batch_of_onnxruntime(minilm_r
         for i, text in enumerate(texts):
             alone = runtime.run(None, feeds(minilm_rows, [text]))[0][0]
             assert (together[i, :len(text)] == alone).all()
+
+
+BATCHES = """
+import json, sys
+import numpy as np, onnxruntime as ort
+options = ort.SessionOptions()
+options.log_severity_level = 3
+session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+random = np.random.default_rng(4)
+
+def run(texts, width):
+    ids = np.zeros((len(texts), width), np.int64)
+    mask = np.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, :len(text)] = text
+        mask[row, :len(text)] = 1
+    full = {"input_ids": ids, "attention_mask": mask}
+    return session.run(None, {i.name: full[i.name] for i in session.get_inputs()})[0]
+
+apart = 0
+for lengths, width in (([33] * 4, 33), ([7, 19, 33, 64, 1, 90], 90), ([7, 19, 33], 95)):
+    texts = [random.integers(1, 89, n) for n in lengths]
+    together = run(texts, width)
+    for row, text in enumerate(texts):
+        apart += int((together[row, :len(text)] != run([text], len(text))[0]).sum())
+print(json.dumps([ort.__version__, apart]))
+"""
+
+
+@pytest.mark.parametrize("activations", ["per-token", "per-token-16"])
+@pytest.mark.parametrize("name", ["qwen3", "llama"])
+def test_a_decoders_text_has_the_same_bits_in_a_batch_of_old_and_new_onnxruntime(octavo, tiny, old_python, tmp_path, name,
+                                                                                 activations):
+    path = make(octavo, tiny / name, tmp_path, activations, "--table", "int8")
+    new = subprocess.run([sys.executable, "-c", BATCHES, path], capture_output=True, text=True, check=True).stdout
+    for version, apart in (json.loads(new), json.loads(old_python(BATCHES, path).stdout)):
+        assert apart == 0, version
 
 
 def test_onnxruntime_of_1_17_runs_it(octavo, old_python, tmp_path):

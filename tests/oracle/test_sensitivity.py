@@ -20,7 +20,7 @@ def recompute():
 def test_one_layer_by_numpy(octavo, tiny, tmp_path, recompute):
     (tmp_path / "calibration.txt").write_text("\n".join(TEXTS[::2]) + "\n")
     (tmp_path / "probe.txt").write_text("\n".join(TEXTS) + "\n")
-    octavo("build", tiny / "qwen3", "-o", tmp_path / "out", "--profile", "accurate", "--min-cos", "0", "--no-vanilla",
+    octavo("build", tiny / "qwen3", "-o", tmp_path / "out", "--min-cos", "0", "--no-vanilla",
            "--calibration", tmp_path / "calibration.txt", "--texts", tmp_path / "probe.txt")
     sites, differ, reported = recompute(tiny / "qwen3", tmp_path / "out", TEXTS[::2], TEXTS)
     assert len(sites) == len(reported) == 4
