@@ -1,12 +1,10 @@
-# The roof: the octavo program. It stands on the room `toolkit` as soon as that is there.
+# The roof: the octavo program, on the rooms `toolkit` and `server`.
 find_package(CLI11 REQUIRED)
+find_package(spdlog REQUIRED)
 file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.cc)
 add_executable(octavo_cli ${cli_sources})
 set_target_properties(octavo_cli PROPERTIES OUTPUT_NAME octavo)
 target_compile_options(octavo_cli PRIVATE ${OCTAVO_WARNINGS})
 target_include_directories(octavo_cli PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
-target_link_libraries(octavo_cli PRIVATE CLI11::CLI11)
-if(TARGET octavo_toolkit)
-  target_link_libraries(octavo_cli PRIVATE octavo::toolkit)
-  set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit\n")
-endif()
+target_link_libraries(octavo_cli PRIVATE CLI11::CLI11 spdlog::spdlog octavo::toolkit octavo::server)
+set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit;server\n")

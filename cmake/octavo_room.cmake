@@ -8,7 +8,8 @@ function(octavo_room name)
   # Globbed rather than listed: with fourteen rooms the list would be 200 lines that say nothing.
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc
        ${PROJECT_SOURCE_DIR}/src/${name}/ref/*.cc ${PROJECT_SOURCE_DIR}/src/${name}/ops/*.cc
-       ${PROJECT_SOURCE_DIR}/src/${name}/architectures/*.cc ${PROJECT_SOURCE_DIR}/src/${name}/fused/*.cc)
+       ${PROJECT_SOURCE_DIR}/src/${name}/architectures/*.cc ${PROJECT_SOURCE_DIR}/src/${name}/fused/*.cc
+       ${PROJECT_SOURCE_DIR}/src/${name}/dialects/*.cc)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.h)
   add_library(octavo_${name} STATIC ${sources})
   add_library(octavo::${name} ALIAS octavo_${name})

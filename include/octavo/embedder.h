@@ -88,6 +88,7 @@ class Embedder {
   const std::vector<std::string>& warnings() const;
 
  private:
+  friend class TextModel;  // the same parts for who schedules texts himself: octavo serve
   struct State;
   explicit Embedder(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

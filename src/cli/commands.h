@@ -53,5 +53,6 @@ void add_inspect(CLI::App& app, Context& context);
 void add_smooth(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
+void add_serve(CLI::App& app, Context& context);
 
 }  // namespace octavo::cli

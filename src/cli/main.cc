@@ -24,7 +24,7 @@ using octavo::cli::Context;
 constexpr const char* kDescription =
     R"(Makes embedding models small and fast on ordinary CPUs without breaking them:
 imports a snapshot or GGUF to ONNX, smooths and quantizes it to INT8, proves the
-result against the original, and embeds text with it.)";
+result against the original, embeds text with it, and serves it over HTTP.)";
 
 constexpr const char* kFooter =
     R"(Environment:
@@ -45,6 +45,7 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_verify(app, context);
   octavo::cli::add_evaluate(app, context);
   octavo::cli::add_embed(app, context);
+  octavo::cli::add_serve(app, context);
   octavo::cli::add_inspect(app, context);
   octavo::cli::add_bench(app, context);
 }

@@ -50,9 +50,11 @@ struct Encoder::State {
   // Feeds of texts of one length.
   Result<std::vector<Feed>> feeds(std::span<const std::vector<int64_t>> ids,
                                   std::span<const size_t> texts) const;
+  // What the graph gave for `texts` texts of `length` tokens, looked at, as f32.
+  Result<Tensor> float_states(Tensor states, size_t texts, size_t length) const;
   // What the graph gave for them -> one row of `out` a text.
   Status pool_rows(std::span<const std::vector<int64_t>> ids, std::span<const size_t> texts,
-                   size_t first, Tensor states, float* out) const;
+                   size_t first, Tensor given, float* out) const;
 };
 
 Encoder::Encoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -186,12 +188,8 @@ Result<std::vector<Feed>> Encoder::State::feeds(std::span<const std::vector<int6
   return token_feeds(signature.inputs, flat, static_cast<int64_t>(texts.size()));
 }
 
-Status Encoder::State::pool_rows(std::span<const std::vector<int64_t>> ids,
-                                 std::span<const size_t> texts, size_t first, Tensor states,
-                                 float* out) const {
-  const FloatEnvironment ieee;
-  const size_t length = ids[texts[0]].size();
-  const auto rows = static_cast<int64_t>(texts.size());
+Result<Tensor> Encoder::State::float_states(Tensor states, size_t texts, size_t length) const {
+  const auto rows = static_cast<int64_t>(texts);
   const auto last = static_cast<int64_t>(width);
   const Shape expected =
       signature.pooled ? Shape{rows, last} : Shape{rows, static_cast<int64_t>(length), last};
@@ -208,6 +206,15 @@ Status Encoder::State::pool_rows(std::span<const std::vector<int64_t>> ids,
   if (states.dtype() != DType::f32)
     return Error{Code::unsupported, "output \"" + signature.output + "\" is " +
                                         std::string(dtype_name(states.dtype()))};
+  return states;
+}
+
+Status Encoder::State::pool_rows(std::span<const std::vector<int64_t>> ids,
+                                 std::span<const size_t> texts, size_t first, Tensor given,
+                                 float* out) const {
+  const FloatEnvironment ieee;
+  const size_t length = ids[texts[0]].size();
+  OCTAVO_TRY(const Tensor states, float_states(std::move(given), texts.size(), length));
   const size_t tokens = signature.pooled ? 1 : length;
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<float> row(out + texts[i] * width, width);
@@ -250,6 +257,44 @@ Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>>
   };
   OCTAVO_CHECK(s.plain->run(std::move(run)));
   return rows;
+}
+
+Result<std::vector<float>> Encoder::token_rows(std::span<const int64_t> ids) const {
+  const State& s = *state_;
+  OCTAVO_CHECK(check(ids));
+  std::vector<float> rows(ids.size() * s.width);
+  if (s.fused) {
+    const size_t offsets[] = {0, ids.size()};
+    OCTAVO_CHECK(s.fused->encoder->run(ids, offsets, *s.pool, {}, rows.data()));
+  } else {
+    if (s.signature.pooled)
+      return Error{Code::unsupported, "the model gives one vector a text, and none a token"};
+    const std::vector<int64_t> one(ids.begin(), ids.end());
+    OCTAVO_TRY(const auto feeds, token_feeds(s.signature.inputs, one, 1));
+    StreamedRun run;
+    run.texts = {&feeds, 1};
+    run.what.clear();
+    run.take = [&](size_t, std::vector<Tensor> outputs) -> Status {
+      OCTAVO_TRY(const Tensor states, s.float_states(std::move(outputs[0]), 1, ids.size()));
+      std::copy_n(states.data<float>(), rows.size(), rows.begin());
+      return Done{};
+    };
+    OCTAVO_CHECK(s.plain->run(std::move(run)));
+  }
+  if (!all_finite(rows))
+    return Error{Code::invalid_input, "the model's output is not a finite number"};
+  return rows;
+}
+
+Status Encoder::check(std::span<const int64_t> ids, size_t number) const {
+  const std::vector<int64_t> one(ids.begin(), ids.end());
+  OCTAVO_CHECK(state_->check_ids({&one, 1}, number));
+  const size_t positions = state_->fused ? state_->fused->encoder->spec().positions : 0;
+  if (positions != 0 && ids.size() > positions)
+    return Error{Code::invalid_input, text_name(number) + " has " + std::to_string(ids.size()) +
+                                          " tokens; the model is set up for " +
+                                          std::to_string(positions)};
+  return Done{};
 }
 
 }  // namespace octavo

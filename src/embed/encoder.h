@@ -55,6 +55,13 @@ class Encoder {
   Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids,
                                     size_t first = 0) const;
 
+  // The hidden state of every token of one text, [tokens][width], not normalised. Errors: as above,
+  // and unsupported where the model gives one row a text.
+  Result<std::vector<float>> token_rows(std::span<const int64_t> ids) const;
+  // Whether encode() takes these ids, those of text number `number` (from 0): the errors that can
+  // be known before it runs.
+  Status check(std::span<const int64_t> ids, size_t number = 0) const;
+
   size_t width() const;
   // Null when the graph runs node by node; then why_plain() says why ("" when it was asked for).
   const FusedModel* fused() const;

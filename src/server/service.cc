@@ -1,0 +1,45 @@
+#include "server/service.h"
+
+#include <utility>
+
+#include "formats/json.h"  // quote
+
+namespace octavo::server {
+
+Outcome<const ServedModel*> Service::model(const std::string& name) const {
+  if (name.empty()) return &models.front();
+  std::string known;
+  for (const ServedModel& served : models) {
+    if (served.name == name) return &served;
+    known += (known.empty() ? "" : ", ") + served.name;
+  }
+  return Failure{Kind::not_found, "no model named " + quote(name) + "; there is: " + known,
+                 "model"};
+}
+
+Status open_models(const ServerOptions& options, Service& service) {
+  if (options.models.empty()) return Error{Code::invalid_input, "no model to serve"};
+  std::vector<Scheduler::Lane> lanes;
+  for (const ServerOptions::Model& asked : options.models) {
+    for (const ServedModel& other : service.models)
+      if (other.name == asked.name)
+        return Error{Code::invalid_input, "two models are called " + quote(asked.name) +
+                                              "; give one another name: NAME=DIR"};
+    OCTAVO_TRY(TextModel model, TextModel::open(asked.folder, options.embedder));
+    std::error_code ignored;
+    const auto bytes = std::filesystem::file_size(model.dir().model_file, ignored);
+    service.models.push_back({asked.name, service.models.size(), std::move(model),
+                              std::time(nullptr), ignored ? 0 : bytes});
+    const TextModel& opened = service.models.back().model;
+    Scheduler::Lane lane;
+    lane.budget = opened.max_batch_tokens();
+    lane.rows = [&opened](std::span<const std::vector<int64_t>> ids) { return opened.rows(ids); };
+    lane.token_rows = [&opened](std::span<const int64_t> ids) { return opened.token_rows(ids); };
+    lanes.push_back(std::move(lane));
+  }
+  OCTAVO_TRY(service.scheduler,
+             Scheduler::start(std::move(lanes), service.limits.queue_tokens, service.metrics));
+  return Done{};
+}
+
+}  // namespace octavo::server
