@@ -101,7 +101,12 @@ environment() {
   local folder=build/venv/$1 file=$2
   shift 2
   local stamp
-  stamp=$(sha256sum tests/oracle/requirements*.txt | sha256sum)
+  # The clients' list stands alone; the others include one another.
+  if [ "$file" = tests/oracle/requirements-clients.txt ]; then
+    stamp=$(sha256sum "$file" | sha256sum)
+  else
+    stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum)
+  fi
   [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
   echo "setup: Python environment $folder"
   rm -rf "$folder"
@@ -114,6 +119,7 @@ mkdir -p build/venv
 environment light tests/oracle/requirements.txt --no-deps
 environment ort-1.17 tests/oracle/requirements-ort-1.17.txt --no-deps
 environment runtimes tests/oracle/requirements-runtimes.txt --no-deps
+environment clients tests/oracle/requirements-clients.txt --no-deps
 if [ $oracles = 1 ]; then
   environment torch tests/oracle/requirements-torch.txt
 fi

@@ -58,7 +58,8 @@ fi
 cmake --preset $preset "${launcher[@]}" -DOCTAVO_CARGO_TARGET_DIR="$PWD/build/rust" -DOCTAVO_MODELS="$PWD/build/models" \
   -DOCTAVO_ORACLE_PYTHON="$python" \
   -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" \
-  -DOCTAVO_RUNTIMES_PYTHON="$PWD/build/venv/runtimes/bin/python" >build/configure.log ||
+  -DOCTAVO_RUNTIMES_PYTHON="$PWD/build/venv/runtimes/bin/python" \
+  -DOCTAVO_CLIENTS_PYTHON="$PWD/build/venv/clients/bin/python" >build/configure.log ||
   { cat build/configure.log && exit 1; }
 cmake --build --preset $preset -j "$jobs"
 ctest --preset $preset -j "$jobs" "${ctest_options[@]}"

@@ -1,6 +1,7 @@
 """Fixtures of the oracle tests. Environment (set by ctest): OCTAVO_BIN, the program under test;
 OCTAVO_MODELS, the folder of scripts/fetch_models.sh; OCTAVO_ORT_OLD_PYTHON, an interpreter with the
-oldest supported onnxruntime; OCTAVO_RUNTIMES_PYTHON, one with OpenVINO and fastembed. What is not there
+oldest supported onnxruntime; OCTAVO_RUNTIMES_PYTHON, one with OpenVINO and fastembed;
+OCTAVO_CLIENTS_PYTHON, one with clients of the server. What is not there
 skips its tests, unless OCTAVO_REQUIRE_ORACLES is set (scripts/test.sh does): then they fail, PyTorch's
 only when it is "torch" (scripts/test.sh --oracles).
 
@@ -88,6 +89,12 @@ def old_python():
 def runtimes_python():
     """runtimes_python(code, *arguments) runs Python code where OpenVINO and fastembed are."""
     return _interpreter("OCTAVO_RUNTIMES_PYTHON", "OpenVINO and fastembed")
+
+
+@pytest.fixture(scope="session")
+def clients_python():
+    """clients_python(code, *arguments) runs Python code where clients of the server are."""
+    return _interpreter("OCTAVO_CLIENTS_PYTHON", "openai, ollama and other clients")
 
 
 def _model(*parts):

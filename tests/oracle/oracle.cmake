@@ -4,6 +4,7 @@
 set(OCTAVO_ORACLE_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/light/bin/python" CACHE FILEPATH "Python of the test oracles")
 set(OCTAVO_ORT_OLD_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/ort-1.17/bin/python" CACHE FILEPATH "Python with onnxruntime 1.17.3")
 set(OCTAVO_RUNTIMES_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/runtimes/bin/python" CACHE FILEPATH "Python with OpenVINO and fastembed")
+set(OCTAVO_CLIENTS_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/clients/bin/python" CACHE FILEPATH "Python with clients of the server")
 
 # Programs that show an oracle what no command prints.
 add_executable(oracle_dump_weights ${CMAKE_CURRENT_LIST_DIR}/dump_weights.cc)
@@ -20,7 +21,7 @@ target_compile_options(oracle_raise_model PRIVATE ${OCTAVO_WARNINGS})
 target_include_directories(oracle_raise_model PRIVATE ${PROJECT_SOURCE_DIR}/tests)
 target_link_libraries(oracle_raise_model PRIVATE octavo::embed GTest::gtest)
 
-set(pythons "OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
+set(pythons "OCTAVO_ORT_OLD_PYTHON=${OCTAVO_ORT_OLD_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};OCTAVO_CLIENTS_PYTHON=${OCTAVO_CLIENTS_PYTHON};PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}")
 file(GLOB oracles CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(file IN LISTS oracles)
   get_filename_component(name ${file} NAME_WE)
