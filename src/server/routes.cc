@@ -37,7 +37,11 @@ Outcome<const Route*> find_route(std::string_view method, std::string_view path)
     allow += (allow.empty() ? "" : ", ") + std::string(route.method);
     if (route.method == "GET") allow += ", HEAD";
   }
-  if (allow.empty()) return Failure{Kind::not_found, "no such path; /openapi.json lists them"};
+  if (allow.empty()) {
+    std::string known;
+    for (const Route& route : kRoutes) known += " " + std::string(route.path);
+    return Failure{Kind::not_found, "no such path; there are" + known};
+  }
   return Failure{Kind::bad_method, "this path answers " + allow, {}, 0, allow};
 }
 

@@ -1,6 +1,5 @@
 #pragma once
-// Every path there is, and who answers it. openapi.json says the same to clients; a test holds the
-// two together.
+// Every path there is, and who answers it.
 
 #include <memory>
 #include <span>

@@ -73,7 +73,7 @@ std::string choice(const ReportView& view) {
                                        .logarithmic = true,
                                        .floor = 1e-8}),
                      "What the mean of 1 - cosine rises when this input alone goes back to 8 bits, "
-                     "all others having 16. Below 1e-8: nothing.") +
+                     "all others having 16. On the axis: that or less.") +
          html_table({"", "MatMuls of one input", "of the products", "saves", "bits"}, "rlrrr",
                     rows);
 }
