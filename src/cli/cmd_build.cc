@@ -47,7 +47,7 @@ Examples:
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
-  octavo build SmolLM2.gguf -o smollm2-int8 --profile accurate --target-cos 0.998
+  octavo build SmolLM2.gguf -o smol --profile accurate --target-cos 0.998
   octavo build SmolLM2.gguf -o smollm2-int8 --alpha auto --max-size 200MB
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --retrieval manpages.jsonl
 

@@ -31,7 +31,7 @@ def test_usage_errors_say_what_is_wrong(octavo):
         (["embed", "m", "x", "--no-cache{false}"], "octavo embed: "),
         (["quantize", "a", "b", "--weight-type", "int4"], '--weight-type: "int4" is not one of qint8, quint8'),
         (["quantize", "a", "b", "--activations", "int4"], '"int4" is not one of per-tensor, per-token, per-token-16'),
-        (["build", "a", "-o", "b", "--alpha", "1.5"], '--alpha: "1.5" is not a number from 0 to 1'),
+        (["build", "a", "-o", "b", "--alpha", "1.5"], '--alpha: "1.5" is neither a number from 0 to 1 nor auto'),
         (["verify", "a", "--against", "b", "--min-cos", "nan"], '--min-cos: "nan" is not a number from -1 to 1'),
         (["bench", "m", "--seconds", "0"], '--seconds: "0" is not a number from 0.001 to 3600'),
         (["bench", "m", "--lengths", "8,0"], '--lengths: "0" is not a whole number'),
