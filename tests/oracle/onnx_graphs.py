@@ -19,8 +19,9 @@ def foreign_feeds(path):
 def session(path, optimize=True):
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.add_session_config_entry("session.x64quantprecision", "1")  # no saturating products on AVX2
     if not optimize:
+        # No saturating products on AVX2; onnxruntime 1.32 cannot always optimize a graph with this set.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
