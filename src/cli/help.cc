@@ -81,6 +81,14 @@ std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) con
   return out + "\n";
 }
 
+// CLI11 ends every group of options but the last with a blank line, and begins each with one.
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name,
+                                     CLI::AppFormatMode mode) const {
+  std::string out = CLI::Formatter::make_help(app, std::move(name), mode);
+  for (size_t at = 0; (at = out.find("\n\n\n", at)) != std::string::npos;) out.erase(at, 1);
+  return out;
+}
+
 std::string HelpFormatter::make_footer(const CLI::App* app) const {
   return app->get_footer() + "\n";
 }

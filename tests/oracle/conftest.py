@@ -13,7 +13,9 @@ only when it is "torch" (scripts/test.sh --oracles).
 import importlib.util
 import os
 import pathlib
+import re
 import subprocess
+import time
 
 import pytest
 
@@ -53,6 +55,24 @@ def _run(command, check, timeout, **options):
     if check and done.returncode != 0:
         pytest.fail(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
     return done
+
+
+def highest_memory(command, field):
+    """The largest value in bytes of a field of /proc/PID/status while the program runs: VmHWM is its resident set, mapped
+    pages of files included; RssAnon is what is not the page cache's, as mapped weights are, and cannot go at any time."""
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        try:
+            status = open(f"/proc/{process.pid}/status").read()
+        except OSError:
+            break
+        # Before exec the child is a copy of this interpreter.
+        if "octavo" in re.search(r"Name:\s+(.*)", status)[1]:
+            peak = max(peak, int((re.search(rf"{field}:\s+(\d+)", status) or [0, 0])[1]) * 1024)
+        time.sleep(0.002)
+    assert process.wait() == 0
+    return peak
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,16 @@ import socket
 import subprocess
 import threading
 
+import pytest
+
+
+@pytest.fixture(scope="module")
+def model(octavo, tiny, tmp_path_factory):
+    """A folder with a tiny BERT; for modules that import it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    octavo("import", tiny / "bert", "-o", folder)
+    return folder
+
 
 class Server:
     """`with Server(folder, "--drain", 0) as server: server.post("/v1/embeddings", {...})`."""

@@ -5,17 +5,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from serving import Server
+from serving import Server, model
 
 TEXTS = ["a", "cats and dogs", "how do I reset my password?", "\u00fcber \u4f60\u597d"]
 LONG = "a " * 5000
-
-
-@pytest.fixture(scope="module")
-def model(octavo, tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    octavo("import", tiny / "bert", "-o", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

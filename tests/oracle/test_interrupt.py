@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from serving import model
+
 
 def wait_until(condition, process):
     for _ in range(3000):
@@ -14,13 +16,6 @@ def wait_until(condition, process):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     pytest.fail("it did not come so far in 30 s")
-
-
-@pytest.fixture(scope="module")
-def model(octavo, tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fp32")
-    octavo("import", tiny / "bert", "-o", folder)
-    return folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

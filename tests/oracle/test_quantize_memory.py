@@ -1,32 +1,13 @@
 """octavo quantize holds one piece of one weight at a time, whatever the size of the model."""
 import os
-import re
 import subprocess
 import sys
-import time
 
 import pytest
 
-from conftest import SOURCE
+from conftest import SOURCE, highest_memory
 
 MB = 1_000_000
-
-
-def peak_memory(command):
-    """Highest resident set of the program: its own memory and the mapped pages of its files."""
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        try:
-            status = open(f"/proc/{process.pid}/status").read()
-        except OSError:
-            break
-        # Before exec the child is a copy of this interpreter.
-        if "octavo" in re.search(r"Name:\s+(.*)", status)[1]:
-            peak = max(peak, int((re.search(r"VmHWM:\s+(\d+)", status) or [0, 0])[1]) * 1024)
-        time.sleep(0.002)
-    assert process.wait() == 0
-    return peak
 
 
 @pytest.mark.parametrize("external", [True, False])
@@ -40,7 +21,7 @@ def test_peak_is_the_largest_weight_at_most(tmp_path, shape, largest, external):
                    stdout=subprocess.DEVNULL)
     assert (tmp_path / "big.onnx.data").stat().st_size > 300 * MB
     command = [os.environ["OCTAVO_BIN"], "quantize", source, tmp_path / "q.onnx", "--per-channel"]
-    peak = peak_memory(command + (["--external-data"] if external else []))
+    peak = highest_memory(command + (["--external-data"] if external else []), "VmHWM")
     print(f"peak {peak / MB:.0f} MB")
     # A float weight, and its bytes. (A sanitizer keeps what was freed.)
     assert 1 * MB < peak < 60 * MB + largest * 1.25 or "OCTAVO_SANITIZED" in os.environ

@@ -1,31 +1,13 @@
 """Large models: what build holds in memory of its own does not grow with the depth."""
 import os
-import re
 import subprocess
 import sys
-import time
 
 import pytest
 
-from conftest import SOURCE
+from conftest import SOURCE, highest_memory
 
 MB = 1_000_000
-
-
-def own_memory(command):
-    """Highest RssAnon of the program: what is not the page cache's. Mapped weights are, and can go at any time."""
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        try:
-            status = open(f"/proc/{process.pid}/status").read()
-        except OSError:
-            break
-        if "octavo" in re.search(r"Name:\s+(.*)", status)[1]:
-            peak = max(peak, int((re.search(r"RssAnon:\s+(\d+)", status) or [0, 0])[1]) * 1024)
-        time.sleep(0.002)
-    assert process.wait() == 0
-    return peak
 
 
 @pytest.mark.skipif("OCTAVO_SANITIZED" in os.environ, reason="a sanitizer keeps what was freed")
@@ -42,8 +24,10 @@ def test_memory_is_flat_in_depth(octavo, tmp_path):
         octavo("import", snapshot, "-o", fp32)
         model = fp32 / "model.onnx"
         peaks[layers] = [
-            own_memory([program, "smooth", "--fp32", model, "--output", smoothed, "--tokenizer", fp32, "--calibration", texts]),
-            own_memory([program, "verify", smoothed, "--tokenizer", fp32, "--against", model, "--texts", texts]),
+            highest_memory([program, "smooth", "--fp32", model, "--output", smoothed, "--tokenizer", fp32, "--calibration", texts],
+                           "RssAnon"),
+            highest_memory([program, "verify", smoothed, "--tokenizer", fp32, "--against", model, "--texts", texts],
+                           "RssAnon"),
         ]
         size = (fp32 / "model.onnx.data").stat().st_size
         print(f"{layers} layers, {size / MB:.0f} MB: peaks {[round(p / MB) for p in peaks[layers]]} MB")

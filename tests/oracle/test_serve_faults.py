@@ -9,14 +9,7 @@ import time
 
 import pytest
 
-from serving import Server
-
-
-@pytest.fixture(scope="module")
-def model(octavo, tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    octavo("import", tiny / "bert", "-o", folder)
-    return folder
+from serving import Server, model
 
 
 @pytest.fixture(scope="module")
