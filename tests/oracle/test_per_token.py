@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from onnx_graphs import layer, one, session, weight
+from onnx_graphs import layer, one, session, unsaturated_file, weight
 
 F = np.float32
 QUANTIZER = {"ReduceMin": 1, "ReduceMax": 1, "Min": 1, "Max": 1, "Sub": 1, "Less": 1, "Where": 1, "Div": 3, "Neg": 1,
@@ -293,5 +293,6 @@ def test_onnxruntime_of_1_17_runs_it(octavo, old_python, tmp_path):
     x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
     np.save(tmp_path / "x.npy", x)
     old_python("import sys, numpy as np, onnxruntime as ort; m, x, y = sys.argv[1:]; np.save(y, ort.InferenceSession(m, "
-               "providers=['CPUExecutionProvider']).run(None, {'x': np.load(x)})[0])", out, tmp_path / "x.npy", tmp_path / "y.npy")
+               "providers=['CPUExecutionProvider']).run(None, {'x': np.load(x)})[0])", unsaturated_file(out, tmp_path), tmp_path / "x.npy",
+               tmp_path / "y.npy")
     assert np.abs(np.load(tmp_path / "y.npy") - session(out).run(None, {"x": x})[0]).max() < 1e-5
