@@ -19,20 +19,26 @@ def foreign_feeds(path):
     return {i.name: arrays["0.right." + i.name] for i in session(path).get_inputs()}
 
 
-def unsaturated(path):
-    """The model with its INT8 weights as uint8, 128 more, and the zero points likewise: the same integers come out. onnxruntime's
-    kernel for u8 x s8 on CPUs without VNNI adds pairs of products in 16 bits that saturate, the one for u8 x u8 does not; its
-    own session.x64quantprecision does this only while optimizing, and fails at a weight with two readers (16 bits)."""
-    model = onnx.load(path)
+HAS_VNNI = re.search(r"\bavx(512)?_vnni\b", pathlib.Path("/proc/cpuinfo").read_text()) is not None
+
+
+def unsaturated(model):
+    """The model's bytes with its INT8 weights as uint8, 128 more, and the zero points likewise: the same integers come out.
+    onnxruntime's kernel for u8 x s8 on CPUs without VNNI adds pairs of products in 16 bits that saturate, the one for u8 x u8
+    does not; its own session.x64quantprecision does this only while optimizing, and fails at a weight with two readers (16
+    bits). On other CPUs the model stays as it is."""
+    if HAS_VNNI:
+        return model.SerializeToString()
+    none = numpy_helper.from_array(np.int8(0), "unsaturated_zero_point")
+    model.graph.initializer.append(none)
     values = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-    products = [n for n in model.graph.node if n.op_type == "MatMulInteger" and n.input[1] in values
-                and values[n.input[1]].dtype == np.int8]
-    for node in products:
+    shifted = set()
+    for node in model.graph.node:
+        if node.op_type != "MatMulInteger" or node.input[1] not in values or values[node.input[1]].dtype != np.int8:
+            continue
         if len(node.input) < 4:
-            node.input.extend([""] * (3 - len(node.input)) + ["unsaturated_zero_point"])
-    values["unsaturated_zero_point"] = np.int8(0)
-    model.graph.initializer.append(numpy_helper.from_array(np.int8(0), "unsaturated_zero_point"))
-    shifted = {name for n in products for name in (n.input[1], n.input[3])}
+            node.input.extend([""] * (3 - len(node.input)) + [none.name])
+        shifted |= {node.input[1], node.input[3]}
     for initializer in model.graph.initializer:
         if initializer.name in shifted:
             moved = (values[initializer.name].astype(np.int16) + 128).astype(np.uint8)
@@ -40,15 +46,12 @@ def unsaturated(path):
     return model.SerializeToString()
 
 
-HAS_VNNI = re.search(r"\bavx(512)?_vnni\b", pathlib.Path("/proc/cpuinfo").read_text()) is not None
-
-
 def unsaturated_file(path, folder):
     """The file itself where CPUs compute it exactly, else one in the folder with the same products."""
     if HAS_VNNI:
         return path
     file = folder / "unsaturated.onnx"
-    file.write_bytes(unsaturated(path))
+    file.write_bytes(unsaturated(onnx.load(path)))
     return file
 
 
@@ -57,7 +60,8 @@ def session(path, optimize=True):
     options.log_severity_level = 3
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(str(path) if HAS_VNNI else unsaturated(path), options, providers=["CPUExecutionProvider"])
+    source = str(path) if HAS_VNNI else unsaturated(onnx.load(path))
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def feeds(path, seed=0):

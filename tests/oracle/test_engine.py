@@ -6,8 +6,9 @@ import shutil
 import subprocess
 
 import numpy as np
-import onnxruntime
 import pytest
+
+from onnx_graphs import session
 
 TEXTS = ["how do I reset my password?", "Der Klimawandel verändert die Alpen.", "x", "", "int main() { return 0; }",
          "a longer text " * 40]
@@ -122,12 +123,12 @@ def test_exact_onnx_is_what_onnxruntime_computes(embed, int8):
     tokenizer = Tokenizer.from_file(str(int8 / "tokenizer.json"))
     tokenizer.enable_truncation(256)
     tokenizer.no_padding()
-    session = onnxruntime.InferenceSession(int8 / "model.int8.onnx", providers=["CPUExecutionProvider"])
+    runtime = session(int8 / "model.int8.onnx")
     rows = []
     for text in TEXTS:
         ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        hidden = session.run(None, {i.name: feeds[i.name] for i in session.get_inputs()})[0][0]
+        hidden = runtime.run(None, {i.name: feeds[i.name] for i in runtime.get_inputs()})[0][0]
         mean = hidden.mean(axis=0)
         rows.append(mean / np.linalg.norm(mean))
     exact, said = embed("--exact-onnx")

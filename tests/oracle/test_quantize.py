@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from onnx_graphs import FOREIGN, feeds, foreign_feeds, graph_model, ids_of, layer, one, session, weight
+from onnx_graphs import FOREIGN, feeds, foreign_feeds, graph_model, ids_of, layer, one, session, unsaturated_file, weight
 from quantize_dynamic import LITERAL, assert_same, reference
 from onnxruntime.quantization import QuantType
 
@@ -324,6 +324,6 @@ print(ort.__version__)
 np.save(sys.argv[3], s.run(None, {i.name: f[i.name] for i in s.get_inputs()})[0])
 """
     np.savez(tmp_path / "in.npz", **ids_of(imported))
-    old_python(code, tmp_path / "q.onnx", tmp_path / "in.npz", tmp_path / "out.npy")
+    old_python(code, unsaturated_file(tmp_path / "q.onnx", tmp_path), tmp_path / "in.npz", tmp_path / "out.npy")
     new = session(tmp_path / "q.onnx").run(None, ids_of(imported))[0]
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), new, atol=0.02 * np.abs(new).max())
