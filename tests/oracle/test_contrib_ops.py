@@ -20,8 +20,9 @@ def expected(case):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(case.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(case.outputs, case.feeds)
+    source = case.reference
+    session = onnxruntime.InferenceSession(source.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(source.outputs, source.feeds)
 
 
 def test_values(tmp_path):

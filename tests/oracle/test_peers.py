@@ -24,7 +24,9 @@ def work(octavo, tmp_path):
                     "--positions", "128"], check=True)
     octavo("import", folder / "snapshot", "-o", folder / "fp32")
     octavo("import", folder / "snapshot", "-o", folder / "int8")
-    octavo("quantize", folder / "int8" / "model.onnx", folder / "int8" / "model.int8.onnx", "--per-channel", "--external-data")
+    # With 7 bits onnxruntime's products do not saturate on CPUs without VNNI: vectors are compared.
+    octavo("quantize", folder / "int8" / "model.onnx", folder / "int8" / "model.int8.onnx", "--per-channel", "--external-data",
+           "--reduce-range")
     return tmp_path
 
 
