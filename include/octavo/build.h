@@ -28,6 +28,7 @@ struct BuildOptions {
   Profile profile = Profile::compat;
   std::optional<double> alpha;        // empty: what suits the profile's activations
   std::optional<AlphaSearch> search;  // instead of a number; its activations are the profile's
+  bool rotate = true;                 // with `accurate`, where the model can be (RotateResidual)
   // What gets 16-bit activations, with a profile of per-token ones (QuantizeOptions::protect,
   // ProtectSearch). Both empty: 15% more products with `accurate`, none with `compat`.
   std::vector<std::string> protect;
@@ -49,12 +50,14 @@ struct BuildOptions {
 };
 
 // What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token: each collapses
-// or loses with the other's (docs/quantization.md).
+// or loses with the other's (docs/quantization.md). A rotated stream has smaller outliers left.
 struct BuildRecipe {
   double alpha = 0.8;
   Activations activations = Activations::per_tensor;
   TableType table = TableType::float32;
   bool compensate = false;  // QuantizeOptions::compensate
+  RotateResidual rotate = RotateResidual::no;
+  std::optional<double> alpha_rotated = {};  // SmoothOptions::alpha_rotated
   // Of ProtectSearch; both empty: no search.
   std::optional<double> target_cos = {}, max_extra_macs = {};
 };

@@ -23,10 +23,17 @@ struct AlphaSearch {
   std::filesystem::path log;  // what was tried, to go on from after a stop; empty: none
 };
 
+// Whether the residual stream is rotated first (passes/rotate_residual.h): what the linears read
+// has no large channels then. if_possible: else SmoothReport::not_rotated says why not; yes: else
+// an error.
+enum class RotateResidual : uint8_t { no, if_possible, yes };
+
 struct SmoothOptions {
   double alpha = 0.8;                 // s_j = max|X_j|^alpha / max_k|W_jk|^(1 - alpha); 0..1
   std::optional<AlphaSearch> search;  // alpha is then what is found
-  std::filesystem::path tokenizer;    // folder with tokenizer.json (and config files)
+  RotateResidual rotate = RotateResidual::no;
+  std::optional<double> alpha_rotated;  // instead of alpha where it was; a search has no use for it
+  std::filesystem::path tokenizer;      // folder with tokenizer.json (and config files)
   std::filesystem::path
       calibration;          // one text a line, or JSONL with "text"; empty: the built-in set
   size_t max_length = 512;  // tokens of a calibration text
@@ -65,6 +72,8 @@ struct AlphaSearchReport {
 
 struct SmoothReport {
   std::optional<AlphaSearchReport> search;
+  uint64_t rotated_width = 0;  // of the residual stream; 0: not rotated
+  std::string not_rotated;     // why not, where that was asked for
   std::vector<SmoothSite> sites;
   std::vector<std::string> skipped;  // "node: reason"
   double difference = 0;             // measured, relative to the range of the output

@@ -160,6 +160,8 @@ void add_build(CLI::App& app, Context& context) {
       ->check(one_of(kProfiles))
       ->capture_default_str();
   auto* alpha = add_alpha_flags(*command, flags->alpha);
+  command->add_flag("!--no-rotate", flags->options.rotate,
+                    "with --profile accurate: leave the residual stream as it is");
   command
       ->add_option("--protect", flags->options.protect,
                    "with --profile accurate: regular expression searched for in node names; nodes "

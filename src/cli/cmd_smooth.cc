@@ -47,6 +47,7 @@ struct Arguments {
   std::string tokenizer;
   std::string calibration;
   SmoothOptions options;
+  bool rotate = false;
   bool json = false;
 };
 
@@ -76,6 +77,7 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
           {"output", args.output},
           {"alpha", r.search ? Json("auto") : Json(args.options.alpha)},
           {"search", std::move(search)},
+          {"rotated_width", r.rotated_width},
           {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
           {"difference", r.difference},
           {"sites", std::move(sites)},
@@ -140,6 +142,9 @@ void print(const Arguments& args, const SmoothReport& r) {
   for (const auto& [reason, seen] : skipped)
     std::printf("  %zu: %s (%s%s)\n", seen.first, reason.c_str(), seen.second.c_str(),
                 seen.first > 1 ? ", ..." : "");
+  if (r.rotated_width > 0)
+    std::printf("the residual stream, %llu wide, is rotated\n",
+                static_cast<unsigned long long>(r.rotated_width));
   if (r.search) print(*r.search);
   std::printf(
       "calibrated on %llu texts, %llu tokens; FP32 outputs differ by %s of their range\n"
@@ -177,10 +182,14 @@ void add_smooth(CLI::App& app, Context& context) {
                    "one text a line, or JSON Lines with a \"text\" field (default: 291 built-in "
                    "texts in many languages and code)")
       ->type_name("FILE");
+  command->add_flag("--rotate", args->rotate,
+                    "first rotate the residual stream (RMSNorm models): no channel of what the "
+                    "MatMuls after a norm read is large then. One MatMul is added, at the end");
   command->add_flag("--json", args->json, "everything, for scripts, on stdout");
   command->callback([args, &context] {
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
+    if (args->rotate) args->options.rotate = RotateResidual::yes;
     if (args->alpha.automatic()) {
       args->alpha.search.activations =
           args->activations == "per-token" ? Activations::per_token : Activations::per_tensor;

@@ -22,7 +22,7 @@ namespace octavo {
 
 // Raised whenever a layout of kernels.h, a tensor of spec.h, the meaning of either, or what raising
 // and compiling make of a graph changes.
-inline constexpr int kPackedLayout = 3;
+inline constexpr int kPackedLayout = 4;
 
 // A file that the packed form was made from, and how to see cheaply that it is still the same one;
 // content is compared when the cheap signs differ (a copy, a checkout).

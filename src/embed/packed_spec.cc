@@ -193,6 +193,7 @@ nlohmann::json spec_to_json(const EncoderSpec& s) {
           {"position_table", s.position_table},
           {"embedding_norm", write(s.embedding_norm)},
           {"layers", std::move(layers)},
+          {"final_linear", write(s.final_linear)},
           {"final_norm", write(s.final_norm)}};
 }
 
@@ -209,6 +210,7 @@ Result<EncoderSpec> spec_from_json(const json& from) {
   r.read("embedding_norm", s.embedding_norm);
   if (const json* layers = r.array("layers"))
     for (const json& l : *layers) read_layer(l, s.layers.emplace_back(), status);
+  r.read("final_linear", s.final_linear);
   r.read("final_norm", s.final_norm);
   OCTAVO_CHECK(std::move(status));
   return s;

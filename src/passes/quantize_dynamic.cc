@@ -8,6 +8,7 @@
 
 #include "passes/gemm_to_matmul.h"
 #include "passes/quantize_rows.h"
+#include "passes/rotate_residual.h"
 #include "passes/tidy.h"
 
 namespace octavo {
@@ -110,6 +111,7 @@ class Rewriter {
       if (std::string reason = options_.exclude(node); !reason.empty()) return reason;
     }
     const Initializer* b = constant(node.inputs[1]);
+    if (is_rotation_back(node.inputs[1])) return "it rotates the residual stream back";
     if (b == nullptr) {
       const auto maker = makers_.find(node.inputs[1]);
       return "B is not a constant initializer (it is " +

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "passes/rotate_residual.h"
 #include "passes/smoothquant.h"
 
 namespace octavo {
@@ -68,6 +69,7 @@ class Finder {
       weight.edge = {above, 0};
       weight.name = maker.inputs[0];
     }
+    if (is_rotation_back(weight.name)) return refuse("it rotates the residual stream back");
     const auto constant = find_constant(graph_, index_, weight.name);
     if (constant->shape().size() != 2)
       return refuse("its weight has " + std::to_string(constant->shape().size()) + " axes");

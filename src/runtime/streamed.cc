@@ -105,7 +105,7 @@ Status StreamedPass::run_part(const Session& session) {
     }
   };
   // One text a thread: most are too short to keep two threads busy inside one matrix product.
-  if (order_.size() >= 2 * static_cast<size_t>(model_.pool_->threads())) {
+  if (!run_.one_by_one && order_.size() >= 2 * static_cast<size_t>(model_.pool_->threads())) {
     model_.pool_->parallel_for(order_.size(), 1, work);
   } else {
     work(0, order_.size());

@@ -33,6 +33,9 @@ struct StreamedRun {
   std::function<Status(size_t text, const std::string& value, const Tensor& tensor)> tap = {};
   // The graph's outputs of a text, as soon as all are made; null: they are dropped.
   std::function<Status(size_t text, std::vector<Tensor> outputs)> take = {};
+  // Texts one after another, the longest first, each on all threads: what tap adds up has one
+  // order.
+  bool one_by_one = false;
   // done of total (texts times parts).
   std::function<void(size_t done, size_t total)> progress = {};
   std::string what = "text";  // how errors call one; empty: they name none

@@ -163,6 +163,8 @@ class Build {
     const BuildRecipe recipe = recipe_of(options());
     OCTAVO_CHECK(check_size(recipe));
     smooth.alpha = recipe.alpha;
+    smooth.rotate = recipe.rotate;
+    smooth.alpha_rotated = recipe.alpha_rotated;
     smooth.search = options().search;
     if (smooth.search) smooth.search->activations = recipe.activations;
     smooth.tokenizer = folder_;
@@ -293,8 +295,8 @@ class Build {
     if (options().command_line.empty()) {
       input_.options.command_line =
           "octavo build " + input_.source +
-          (options().profile == Profile::accurate ? " --profile accurate" : "") + " --alpha " +
-          nlohmann::json(recipe_of(options()).alpha).dump();
+          (options().profile == Profile::accurate ? " --profile accurate" : "") +
+          (options().alpha ? " --alpha " + nlohmann::json(*options().alpha).dump() : "");
     }
     auto report = make_report(input_);
     build().changes = changes_since(previous, report);
@@ -338,7 +340,13 @@ class Build {
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
   if (options.profile == Profile::accurate)
-    recipe = {0.5, Activations::per_token, TableType::int8, true};
+    recipe = {0.5,
+              Activations::per_token,
+              TableType::int8,
+              true,
+              options.rotate ? RotateResidual::if_possible : RotateResidual::no,
+              0.4};
+  if (options.alpha) recipe.alpha_rotated.reset();
   recipe.alpha = options.alpha.value_or(recipe.alpha);
   recipe.target_cos = options.target_cos;
   recipe.max_extra_macs = options.max_extra_macs;

@@ -13,7 +13,7 @@
 #include "embed/token_feeds.h"
 #include "passes/compensated_rounding.h"
 #include "passes/gemm_to_matmul.h"
-#include "runtime/session.h"
+#include "runtime/streamed.h"
 
 namespace octavo {
 
@@ -118,14 +118,30 @@ class Compensation {
   Result<size_t> run(size_t memory) {
     gemm_to_matmul(model_.graph);
     OCTAVO_CHECK(find_inputs());
-    size_t passes = 0;
-    for (size_t begin = 0; begin < inputs_.size(); begin = end_of(begin, memory)) ++passes;
-    OCTAVO_TRY(const Session session, Session::create(model_, {.pool = pool_}));
-    size_t pass = 0;
-    for (size_t begin = 0; begin < inputs_.size(); ++pass) {
-      const size_t end = end_of(begin, memory);
-      OCTAVO_CHECK(round(session, begin, end, pass, passes));
-      begin = end;
+    OCTAVO_TRY(const auto streamed,
+               StreamedModel::create(model_, {.pool = pool_, .weight_bytes = part_bytes(memory)}));
+    OCTAVO_TRY(const auto feeds_of, read_signature_inputs(streamed.graph()));
+    std::vector<std::vector<Feed>> feeds;
+    for (const auto& text : texts_) {
+      OCTAVO_TRY(feeds.emplace_back(), token_feeds(feeds_of, text, 1));
+    }
+    std::map<std::string, Gatherer> gathered;
+    StreamedRun run;
+    run.texts = feeds;
+    run.one_by_one = true;  // sums of floats depend on their order
+    for (const Input& input : inputs_) run.watch.push_back(input.value);
+    run.tap = [&](size_t, const std::string& value, const Tensor& x) -> Status {
+      const auto to = gathered.try_emplace(value, x.rank() == 0 ? 0 : x.shape().back()).first;
+      return to->second.add(x, *pool_).within("value \"" + value + "\"");
+    };
+    run.progress = [&](size_t done, size_t total) {
+      report(progress_, "second moments", done, total);
+    };
+    StreamedPass pass(streamed, std::move(run));
+    while (!pass.done()) {
+      OCTAVO_CHECK(pass.step());
+      OCTAVO_CHECK(round(gathered));
+      gathered.clear();
     }
     for (auto& [at, initializer] : made_) model_.graph.initializers[at] = std::move(initializer);
     return made_.size();
@@ -158,41 +174,35 @@ class Compensation {
     return Done{};
   }
 
-  size_t end_of(size_t begin, size_t memory) const {
-    size_t bytes = 0;
-    size_t end = begin;
-    while (end < inputs_.size()) {
-      bytes += inputs_[end].width * inputs_[end].width * sizeof(float);
-      if (end > begin && bytes > memory) break;
-      ++end;
+  // Of the weights of a part: as many as leave its second moments within the same bound.
+  size_t part_bytes(size_t memory) const {
+    double moments = 1;
+    double weights = 1;
+    for (const Input& input : inputs_) {
+      moments += static_cast<double>(input.width * input.width);
+      for (const size_t weight : input.weights)
+        weights += static_cast<double>(input.width) *
+                   static_cast<double>(model_.graph.initializers[weight].shape()[1]);
     }
-    return end;
+    const double share = std::min(1.0, weights / moments);
+    return std::max<size_t>(1, static_cast<size_t>(static_cast<double>(memory) * share));
   }
 
-  Status round(const Session& session, size_t begin, size_t end, size_t pass, size_t passes) {
-    std::map<std::string, Gatherer> gathered;
-    RunOptions options;
-    for (size_t i = begin; i < end; ++i) {
-      gathered.emplace(inputs_[i].value, Gatherer(inputs_[i].width));
-      options.watch.push_back(inputs_[i].value);
-    }
-    options.outputs = options.watch;  // nothing after the last of them is run
-    options.tap = [&](const std::string& value, const Tensor& x) -> Status {
-      return gathered.at(value).add(x, *pool_).within("value \"" + value + "\"");
-    };
-    OCTAVO_TRY(const auto feeds_of, read_signature_inputs(session.graph()));
-    for (size_t t = 0; t < texts_.size(); ++t) {
-      report(progress_, "second moments", pass * texts_.size() + t, passes * texts_.size());
-      OCTAVO_TRY(const auto feeds, token_feeds(feeds_of, texts_[t], 1));
-      OCTAVO_CHECK(session.run(feeds, options));
-    }
-    for (size_t i = begin; i < end; ++i) {
-      report(progress_, "round", i, inputs_.size());
-      Gatherer& g = gathered.at(inputs_[i].value);
+  // The weights whose inputs were seen.
+  Status round(std::map<std::string, Gatherer>& gathered) {
+    for (const Input& input : inputs_) {
+      const auto seen = gathered.find(input.value);
+      if (seen == gathered.end()) continue;
+      report(progress_, "round", rounded_++, inputs_.size());
+      Gatherer& g = seen->second;
       g.finish(*pool_);
+      if (g.moments().k() != input.width)
+        return Error{Code::internal, "value \"" + input.value +
+                                         "\" has another width than its "
+                                         "weights"};
       OCTAVO_TRY(const auto rounding, CompensatedRounding::create(g.moments(), g.noise(), *pool_)
-                                          .within("value \"" + inputs_[i].value + "\""));
-      for (const size_t weight : inputs_[i].weights) {
+                                          .within("value \"" + input.value + "\""));
+      for (const size_t weight : input.weights) {
         const Initializer& before = model_.graph.initializers[weight];
         OCTAVO_TRY(const Tensor w, before.tensor());
         OCTAVO_TRY(const Tensor rounded,
@@ -201,7 +211,7 @@ class Compensation {
         OCTAVO_TRY(Initializer made, on_grid(before, rounded));
         made_.emplace_back(weight, std::move(made));
       }
-      gathered.erase(inputs_[i].value);
+      gathered.erase(seen);
     }
     return Done{};
   }
@@ -213,6 +223,7 @@ class Compensation {
   const Progress& progress_;
   std::vector<Input> inputs_;
   std::vector<std::pair<size_t, Initializer>> made_;
+  size_t rounded_ = 0;
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
 #pragma once
 // Error-compensated rounding (passes/compensated_rounding.h) of every weight that will be
-// quantized, with second moments of what calibration texts put into it. The moments of some inputs
-// at a time: memory does not grow with the model's depth, the texts run again for the next ones.
+// quantized, with second moments of what calibration texts put into it. A part of the layers at a
+// time (runtime/streamed.h): memory does not grow with the model's depth, but for the rounded
+// weights, a quarter of the float ones.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +19,8 @@
 namespace octavo {
 
 struct CompensateOptions {
-  // Bytes of second moments that are kept at once; those of one input are more if need be.
+  // Bytes of second moments that are kept at once, and of the weights of the layers that run then:
+  // about so many of either. Those of one layer are more if need be.
   size_t memory = size_t{512} << 20;
 };
 

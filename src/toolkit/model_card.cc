@@ -233,6 +233,8 @@ std::string making_section(const json& report) {
   const std::string alpha = given.is_string() ? given.get<std::string>() : given.dump();
   const bool rows = settings.at("activations").get<std::string>() != "per-tensor";
   const std::string table = settings.at("table").get<std::string>();
+  const json& rotation = report.at("rotation");
+  const bool rotated = rotation.is_object() && rotation.at("width").get<uint64_t>() > 0;
   size_t explicit_sites = 0;
   for (const auto& site : report.at("smoothing").at("sites"))
     explicit_sites += site.at("folded_into").get<std::string>().starts_with("explicit") ? 1 : 0;
@@ -240,11 +242,11 @@ std::string making_section(const json& report) {
   std::string out = "## How it was made\n\n";
   out += "From " + escaped(source.at("name").get<std::string>()) + " (" +
          escaped(source.at("architecture").get<std::string>()) + ", " +
-         bytes(source.at("parameters").get<uint64_t>()) +
-         " parameters): FP32 ONNX; SmoothQuant with alpha " + alpha + " on " +
-         std::to_string(sites) + " sites (" + std::to_string(sites - explicit_sites) +
-         " folded into neighbouring weights, " + std::to_string(explicit_sites) +
-         " as an explicit multiplication), calibrated with " +
+         bytes(source.at("parameters").get<uint64_t>()) + " parameters): FP32 ONNX; " +
+         (rotated ? "the residual stream rotated by an orthogonal matrix; " : "") +
+         "SmoothQuant with alpha " + alpha + " on " + std::to_string(sites) + " sites (" +
+         std::to_string(sites - explicit_sites) + " folded into neighbouring weights, " +
+         std::to_string(explicit_sites) + " as an explicit multiplication), calibrated with " +
          bytes(calibration.at("texts").get<uint64_t>()) + " texts of " +
          bytes(calibration.at("tokens").get<uint64_t>()) + " tokens (" +
          escaped(calibration.at("name").get<std::string>()) +
@@ -270,7 +272,7 @@ std::string making_section(const json& report) {
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32 --alpha " +
       alpha + (alpha == "auto" && rows ? " --activations per-token" : "") +
-      (own ? " --calibration FILE" : "") +
+      (rotated ? " --rotate" : "") + (own ? " --calibration FILE" : "") +
       "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
       (rows ? " --activations per-token" : "") + (table == "float32" ? "" : " --table " + table) +
       protect_flags(settings) + quantize +

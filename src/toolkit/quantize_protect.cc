@@ -30,7 +30,8 @@ struct Sites {
   std::vector<std::vector<std::string>> nodes;
   // Initializers of the quantized model that the nodes read.
   std::vector<std::set<std::string>> weights;
-  std::set<std::string> fixed;  // the same for the nodes that have 16 bits anyway
+  std::set<std::string> fixed;              // the same for the nodes that have 16 bits anyway
+  double products = 0, fixed_products = 0;  // of all, and of those
 };
 
 Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
@@ -46,8 +47,11 @@ Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
   for (const QuantizeReport::Quantized& q : dry.report.quantized) {
     const auto input = input_of.find(q.node);
     const std::string weight = q.weight + "_quantized";
+    const double products = static_cast<double>(q.weight_bytes_before) / sizeof(float);
+    out.products += products;
     if (input == input_of.end()) {
       out.fixed.insert(weight);
+      out.fixed_products += products;
       continue;
     }
     const auto [site, added] = at.emplace(input->second, out.sites.size());
@@ -56,7 +60,7 @@ Result<Sites> find_sites(const Model& model, QuantizeDynamicOptions how) {
       out.nodes.emplace_back();
       out.weights.emplace_back();
     }
-    out.sites[site->second].products += static_cast<double>(q.weight_bytes_before) / sizeof(float);
+    out.sites[site->second].products += products;
     out.nodes[site->second].push_back(q.node);
     out.weights[site->second].insert(weight);
   }
@@ -134,16 +138,18 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
   const ProtectionJudge judge = [&](std::span<const double> wide, bool part) {
     return part ? judgement.losses_of_part(wide, kPart) : judgement.losses(wide);
   };
-  const ProtectionGoal goal{search.target_cos, search.max_extra_macs, search.evaluations};
+  // Shares are of all products, and nodes that have 16 bits anyway are a part of what is spent.
+  const double left = found.products - found.fixed_products;
+  const double budget =
+      std::max(0.0, search.max_extra_macs * found.products - found.fixed_products) / left;
+  const ProtectionGoal goal{search.target_cos, budget, search.evaluations};
   OCTAVO_TRY(const ProtectionChoice choice, choose_protection(found.sites, judge, goal, progress));
 
   ProtectReport report;
-  double products = 0;
-  for (const ProtectionSite& site : found.sites) products += site.products;
   for (size_t i = 0; i < found.sites.size(); ++i)
-    report.sites.push_back({found.nodes[i], found.sites[i].products / products, choice.worth[i],
-                            static_cast<bool>(choice.wide[i])});
-  report.extra_macs = choice.extra;
+    report.sites.push_back({found.nodes[i], found.sites[i].products / found.products,
+                            choice.worth[i], static_cast<bool>(choice.wide[i])});
+  report.extra_macs = (choice.extra * left + found.fixed_products) / found.products;
   report.narrow = quality_of(choice.narrow);
   report.chosen = quality_of(choice.chosen);
   report.wide = quality_of(choice.all);

@@ -162,6 +162,13 @@ json quantization(const QuantizeReport& report) {
 
 // Losses are means of 1 - cosine over texts that the statistics did not see; `confirmed` over those
 // that the search did not see either.
+// Of the residual stream; null where that was not asked for.
+json rotation(const ReportInput& input) {
+  if (recipe_of(input.options).rotate == RotateResidual::no) return {};
+  const SmoothReport& smoothing = input.build.smoothing;
+  return {{"width", smoothing.rotated_width}, {"refusal", smoothing.not_rotated}};
+}
+
 json alpha_search(const std::optional<AlphaSearchReport>& report) {
   if (!report) return {};
   json trials = json::array();
@@ -302,6 +309,8 @@ json make_report(const ReportInput& input) {
     files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
   const std::string command = input.options.command_line;
   BuildRecipe recipe = recipe_of(input.options);
+  if (input.build.smoothing.rotated_width > 0)
+    recipe.alpha = recipe.alpha_rotated.value_or(recipe.alpha);
   if (const auto& choice = input.build.quantization.size)
     recipe.table = choice->forms[choice->chosen].table;
   return {
@@ -325,11 +334,13 @@ json make_report(const ReportInput& input) {
         {"activations", recipe.activations == Activations::per_tensor ? "per-tensor" : "per-token"},
         {"table", table_name(recipe.table)},
         {"rounding", recipe.compensate ? "compensated" : "nearest"},
+        {"rotate", recipe.rotate != RotateResidual::no},
         {"calibration", calibration(input)},
         {"per_channel", true},
         {"weight_type", "qint8"},
         {"op_types", {"MatMul"}}}},
       {"command", command},
+      {"rotation", rotation(input)},
       {"smoothing", smoothing(input)},
       {"alpha_search", alpha_search(input.build.smoothing.search)},
       {"protection", protection(input)},

@@ -103,6 +103,11 @@ std::string page_sites(const ReportView& view) {
   out += html_table(
       {"", "input", "1/s went into", "alpha", "outlier", "after", "bits", "error", "vanilla"},
       "rllrrrrrr", rows);
+  if (view.has("/rotation") && view.at("/rotation/width").get<uint64_t>() > 0)
+    out +=
+        html_paragraph("The residual stream, " + view.whole("/rotation/width") +
+                       " wide, is rotated by an orthogonal matrix first; outliers and errors are "
+                       "of what came of that.");
   return out + html_paragraph(
                    "Outlier: the largest channel maximum over the median one, before and "
                    "after smoothing. Bits: of the activations in model.int8.onnx. "

@@ -10,6 +10,7 @@
 #include "formats/onnx.h"
 #include "graph/inline.h"
 #include "passes/quantize_dynamic.h"
+#include "passes/rotate_residual.h"
 #include "passes/smoothquant.h"
 #include "runtime/streamed.h"
 #include "tensor/compare.h"
@@ -51,7 +52,9 @@ class Smoothing {
     OCTAVO_CHECK(read_texts());
     OCTAVO_CHECK(learn());
     before_ = model_;
-    std::vector<double> alphas(groups_.groups.size(), options_.alpha);
+    const double alpha =
+        rotated_width_ > 0 ? options_.alpha_rotated.value_or(options_.alpha) : options_.alpha;
+    std::vector<double> alphas(groups_.groups.size(), alpha);
     if (options_.search) {
       OCTAVO_TRY(alphas, search());
     }
@@ -138,17 +141,36 @@ class Smoothing {
 
   // Everything that needs the original model to run; its packed weights are gone afterwards.
   Status learn() {
-    OCTAVO_TRY(const auto model, StreamedModel::create(model_, {.pool = pool_}));
+    OCTAVO_TRY(auto model, StreamedModel::create(model_, {.pool = pool_}));
     OCTAVO_TRY(inputs_, read_signature_inputs(model.graph()));
     OCTAVO_TRY(ValueShapes shapes, observe_shapes(model, checked_.back()));
+    OCTAVO_TRY(expected_, outputs_of(model, "expect"));
+    if (options_.rotate != RotateResidual::no) {
+      OCTAVO_TRY(const bool rotated, rotate(shapes));
+      if (rotated) {
+        OCTAVO_TRY(model, StreamedModel::create(model_, {.pool = pool_}));
+      }
+    }
     OCTAVO_TRY(groups_, find_smooth_groups(model_.graph, shapes));
     if (groups_.groups.empty()) return nothing_to_smooth();
     std::vector<std::string> values;
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
     OCTAVO_TRY(stats_, calibrate(model, texts_, values, progress_));
     stats_.shapes = std::move(shapes);
-    OCTAVO_TRY(expected_, outputs_of(model, "expect"));
     return Done{};
+  }
+
+  // False: it cannot be, and need not.
+  Result<bool> rotate(const ValueShapes& shapes) {
+    const auto done = rotate_residual(model_, shapes);
+    if (done) {
+      rotated_width_ = done->width;
+      return true;
+    }
+    if (options_.rotate == RotateResidual::yes || done.error().code != Code::unsupported)
+      return done.error();
+    not_rotated_ = done.error().message;
+    return false;
   }
 
   Error nothing_to_smooth() const {
@@ -264,6 +286,8 @@ class Smoothing {
       }
     }
     report.search = searched_;
+    report.rotated_width = rotated_width_;
+    report.not_rotated = not_rotated_;
     report.skipped = groups_.skipped;
     report.difference = difference_;
     report.calibration_texts = stats_.texts;
@@ -287,6 +311,8 @@ class Smoothing {
   std::vector<std::vector<Tensor>> expected_;
   std::vector<SmoothedGroup> sites_;
   double difference_ = 0;
+  size_t rotated_width_ = 0;
+  std::string not_rotated_;
 };
 
 }  // namespace
@@ -296,6 +322,10 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   if (!(given.alpha >= 0 && given.alpha <= 1))
     return Error{Code::invalid_input,
                  "alpha is " + std::to_string(given.alpha) + ", not within 0..1"};
+  if (given.alpha_rotated && !(*given.alpha_rotated >= 0 && *given.alpha_rotated <= 1))
+    return Error{
+        Code::invalid_input,
+        "alpha where rotated is " + std::to_string(*given.alpha_rotated) + ", not within 0..1"};
   SmoothOptions options = given;
   if (options.tokenizer.empty())
     options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";

@@ -14,7 +14,7 @@ namespace {
 //   x = Embed (norm)
 //   a = x or norm(x); x = x + Linear(FusedAttention(Linear a, Linear a, Linear a)); x = norm(x)?
 //   m = x or norm(x); x = x + Linear(act(Linear m) [* Linear m]);                   x = norm(x)?
-//   norm(x)?
+//   x = Linear(x)?; norm(x)?
 class Compiler {
  public:
   Compiler(const Model& model, const std::map<std::string, Tensor>& positions)
@@ -23,6 +23,8 @@ class Compiler {
   Result<Compiled> compile() && {
     OCTAVO_CHECK(embed());
     while (!is_output(x_)) {
+      if (!out_.spec.layers.empty()) OCTAVO_CHECK(final_linear());
+      if (is_output(x_)) break;
       // A norm that ends the graph is no part of a layer.
       if (const Node* n = sole_norm(x_); n != nullptr && is_output(n->outputs[0])) {
         OCTAVO_CHECK(norm(*n, "final", out_.spec.hidden, out_.spec.final_norm));
@@ -231,6 +233,20 @@ class Compiler {
       }
     }
     return found;
+  }
+
+  // A linear that is the only reader of x and ends the graph, with or without a norm.
+  Status final_linear() {
+    const auto all = users(x_);
+    if (all.size() != 1 || all[0]->op_type != raised::kLinear) return Done{};
+    const std::string& y = all[0]->outputs[0];
+    const Node* n = sole_norm(y);
+    if (!is_output(y) && (n == nullptr || !is_output(n->outputs[0]))) return Done{};
+    OCTAVO_TRY(const LinearSource s, linear_source(y));
+    if (s.k != out_.spec.hidden || s.n != out_.spec.hidden) return Done{};
+    out_.spec.final_linear.push_back(pack_linear("final", {s}, false, out_.tensors));
+    x_ = y;
+    return Done{};
   }
 
   Status attention(LayerSpec& l, const std::string& name) {

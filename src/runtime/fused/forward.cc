@@ -44,6 +44,8 @@ Sizes sizes(const EncoderSpec& spec) {
         if (x.scales == RowScales::row16) s.byte_rows = 2;
     if (l.out.scales == RowScales::row16 || l.down.scales == RowScales::row16) s.byte_rows = 2;
   }
+  for (const LinearSpec& x : spec.final_linear)
+    if (x.scales == RowScales::row16) s.byte_rows = 2;
   return s;
 }
 
@@ -353,10 +355,17 @@ Status Forward::run(std::span<const int64_t> ids, std::span<const size_t> offset
   const size_t hidden = w_.spec.hidden;
   const size_t rows = prune ? texts_.size() : tokens_;
   const float* x = prune && !w_.layers.empty() ? s_.picked.as<float>() : s_.x.as<float>();
-  if (w_.final_norm.kind == NormKind::none) {
-    std::copy_n(x, rows * hidden, out);
-  } else {
+  for (const Linear& last : w_.final_linear) {
+    for (size_t begin = 0; begin < rows; begin += kChunkRows)
+      linear(last, Norm{}, {x + begin * hidden, hidden, std::min(kChunkRows, rows - begin)}, 0,
+             hidden, kernels::Epilogue::store, out + begin * hidden, hidden);
+    x = out;
+    timed("final", rows * hidden * hidden);
+  }
+  if (w_.final_norm.kind != NormKind::none) {
     norm_rows(w_.final_norm, rows, x, out);
+  } else if (x != out) {
+    std::copy_n(x, rows * hidden, out);
   }
   timed("finish", 0);
   return Done{};

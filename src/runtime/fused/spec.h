@@ -93,6 +93,9 @@ struct EncoderSpec {
   bool position_table = false;  // embed.position [positions][hidden]
   NormSpec embedding_norm;
   std::vector<LayerSpec> layers;
+  // None or one, before the final norm, from the residual stream to itself: a rotation back
+  // (passes/rotate_residual.h).
+  std::vector<LinearSpec> final_linear;
   NormSpec final_norm;
   bool operator==(const EncoderSpec&) const = default;
 };

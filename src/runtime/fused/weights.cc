@@ -1,5 +1,6 @@
 #include "runtime/fused/weights.h"
 
+#include <algorithm>
 #include <string>
 
 namespace octavo::fused {
@@ -166,6 +167,12 @@ Status find_weights(Weights& w, const FusedEncoder::Lookup& lookup) {
       return Error{Code::invalid_input,
                    "layer " + std::to_string(i) + ": its sizes do not fit together"};
   }
+  const bool one = s.final_linear.size() <= 1;
+  if (!one || std::any_of(s.final_linear.begin(), s.final_linear.end(), [&](const LinearSpec& x) {
+        return x.k != s.hidden || x.sections != std::vector<size_t>{s.hidden} || x.gated;
+      }))
+    return Error{Code::invalid_input, "the linear layer before the last norm is not of width " +
+                                          std::to_string(s.hidden)};
   Finder f(w, lookup);
   if (s.table_scales)
     w.table_scale = f.find<float>("embed.scale", DType::f32, {table_scales(s.vocabulary)});
@@ -186,6 +193,7 @@ Status find_weights(Weights& w, const FusedEncoder::Lookup& lookup) {
   }
   w.layers.reserve(s.layers.size());
   for (const LayerSpec& l : s.layers) w.layers.push_back(f.layer(l));
+  for (const LinearSpec& x : s.final_linear) w.final_linear.push_back(f.linear(x));
   w.final_norm = f.norm(s.final_norm, s.hidden);
   return f.table();
 }

@@ -44,6 +44,7 @@ struct Weights {
   const float* cos = nullptr;
   const float* sin = nullptr;
   Norm embedding_norm, final_norm;
+  std::vector<Linear> final_linear;
   size_t bytes = 0;  // without the table
   std::vector<Tensor> kept;
 };
