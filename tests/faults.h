@@ -56,10 +56,20 @@ __attribute__((noinline)) void* operator new(std::size_t size) {
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
+// The C++ library's own calls the one above; AddressSanitizer's does not, and delete would not
+// match.
+__attribute__((noinline)) void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return octavo::test::memory.strikes(size) ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
 __attribute__((noinline)) void operator delete(void* p) noexcept { std::free(p); }
+__attribute__((noinline)) void operator delete(void* p, const std::nothrow_t&) noexcept {
+  std::free(p);
+}
 __attribute__((noinline)) void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 extern "C" {
+// protobuf makes a message before it has a place to keep it. Only LeakSanitizer calls this.
+const char* __lsan_default_suppressions() { return "leak:google::protobuf::Arena"; }
 void* aligned_alloc(size_t alignment, size_t size) noexcept {
   void* p = nullptr;
   if (octavo::test::memory.strikes(size) || posix_memalign(&p, alignment, size) != 0)

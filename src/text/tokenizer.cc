@@ -45,12 +45,30 @@ const uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
 
+// What Rust gave, freed also when there is no memory for a copy of it.
+struct Bytes {
+  explicit Bytes(OctavoBytes from) : bytes(from) {}
+  Bytes(const Bytes&) = delete;
+  Bytes& operator=(const Bytes&) = delete;
+  ~Bytes() { octavo_bytes_free(bytes); }
+  OctavoBytes bytes;
+};
+
+struct Ids {
+  Ids() = default;
+  Ids(const Ids&) = delete;
+  Ids& operator=(const Ids&) = delete;
+  ~Ids() {
+    if (ids.ids != nullptr) octavo_ids_free(ids);
+  }
+  OctavoIds ids{};
+};
+
 // Copies the bytes and frees them.
-std::string take(OctavoBytes bytes) {
-  std::string text;
-  if (bytes.data != nullptr) text.assign(reinterpret_cast<const char*>(bytes.data), bytes.size);
-  octavo_bytes_free(bytes);
-  return text;
+std::string take(OctavoBytes from) {
+  const Bytes owner(from);
+  return from.data == nullptr ? std::string()
+                              : std::string(reinterpret_cast<const char*>(from.data), from.size);
 }
 
 Error error_of(int32_t code, OctavoBytes message) {
@@ -102,7 +120,8 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, const std::string& nam
 }
 
 Result<Encoding> Tokenizer::encode(std::string_view text, size_t max_length) const {
-  OctavoIds ids{};
+  Ids owner;
+  OctavoIds& ids = owner.ids;
   OctavoBytes message{};
   const int32_t code = octavo_tokenizer_encode(state_->tokenizer, bytes_of(text), text.size(),
                                                max_length, &ids, &message);
@@ -111,7 +130,6 @@ Result<Encoding> Tokenizer::encode(std::string_view text, size_t max_length) con
   encoding.ids.assign(ids.ids, ids.ids + ids.size);
   encoding.type_ids.assign(ids.type_ids, ids.type_ids + ids.size);
   encoding.full_length = ids.full_size;
-  octavo_ids_free(ids);
   return encoding;
 }
 
