@@ -216,3 +216,31 @@ def test_torch_export_of_minilm(octavo, minilm, exporter, tmp_path):
                    check=True)
     vanilla, better, _ = quality(octavo, fp32, minilm, "mean", tmp_path)
     assert better.mean() > vanilla.mean() and better.mean() >= 0.995 and better.min() >= 0.97
+
+
+def test_a_rotated_stream(octavo, tiny, tmp_path):
+    """The same function for onnxruntime; by numpy: an orthogonal matrix, and the constants that it is in."""
+    octavo("import", tiny / "qwen3", "-o", tmp_path / "fp32")
+    (tmp_path / "few.txt").write_text("\n".join(FEW) + "\n")
+    done = octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", tmp_path / "r.onnx", "--tokenizer", tmp_path / "fp32",
+                  "--alpha", "0.4", "--rotate", "--calibration", tmp_path / "few.txt", "--json")
+    before, after = ({i.name: numpy_helper.to_array(i).astype(np.float64) for i in onnx.load(f).graph.initializer}
+                     for f in (tmp_path / "fp32/model.onnx", tmp_path / "r.onnx"))
+    back = after["residual_rotation.back"]
+    assert json.loads(done.stdout)["rotated_width"] == len(back)
+    assert np.abs(back @ back.T - np.eye(len(back))).max() < 1e-6
+    assert np.abs(back).max() < 2 / np.sqrt(len(back))
+    table = "model.embed_tokens.weight"
+    assert relative(after[table] @ back, before[table]) < 1e-6
+    for layer in (0, 1):
+        prefix = f"model.layers.{layer}."
+        # Smoothing put 1/s where the gain was, and s into the weights' rows.
+        gain = {k: after[prefix + k] for k in ("input_layernorm.weight", "post_attention_layernorm.weight")}
+        for name, norm in [("self_attn.q_proj.weight.T", "input_layernorm.weight"), ("mlp.gate_proj.weight.T", "post_attention_layernorm.weight")]:
+            was = before[prefix + norm][:, None] * before[prefix + name]
+            assert relative(back.T @ (gain[norm][:, None] * after[prefix + name]), was) < 1e-5, name
+    for ids in ids_of(tmp_path / "fp32", FEW):
+        assert relative(Model(tmp_path / "r.onnx")(ids)[0], Model(tmp_path / "fp32/model.onnx")(ids)[0]) < 1e-5
+    refused = octavo("smooth", "--fp32", GOLDEN / "foreign/bert_dynamo_opset21.onnx", "--output", tmp_path / "no.onnx", "--tokenizer",
+                     tiny / "bert", "--rotate", check=False)
+    assert refused.returncode == 3 and "cannot be rotated" in refused.stderr and not (tmp_path / "no.onnx").exists()
