@@ -1,4 +1,4 @@
-# The roof: the octavo program, on the rooms `toolkit` and `server`.
+# The roof: the octavo program, on the rooms `toolkit`, `server` and `hub`.
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
 file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.cc)
@@ -6,5 +6,5 @@ add_executable(octavo_cli ${cli_sources})
 set_target_properties(octavo_cli PROPERTIES OUTPUT_NAME octavo)
 target_compile_options(octavo_cli PRIVATE ${OCTAVO_WARNINGS})
 target_include_directories(octavo_cli PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
-target_link_libraries(octavo_cli PRIVATE CLI11::CLI11 spdlog::spdlog octavo::toolkit octavo::server)
-set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit;server\n")
+target_link_libraries(octavo_cli PRIVATE CLI11::CLI11 spdlog::spdlog octavo::toolkit octavo::server octavo::hub)
+set_property(GLOBAL APPEND_STRING PROPERTY octavo_arrows "cli: toolkit;server;hub\n")

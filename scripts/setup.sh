@@ -34,7 +34,8 @@ fail() {
 # --- Debian packages -----------------------------------------------------------------------------
 packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   protobuf-compiler libprotobuf-dev libonnx-dev nlohmann-json3-dev libssl-dev
-  libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev)
+  libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
+  libcurl4-openssl-dev)
 if [ $build_only = 0 ]; then
   packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy)
 fi

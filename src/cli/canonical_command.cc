@@ -6,6 +6,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "octavo/hub.h"
+
 namespace octavo::cli {
 
 namespace {
@@ -22,8 +24,10 @@ std::string quoted(const std::string& argument) {
   return out + "'";
 }
 
-// "model" for "../model/", "." and a link to it: the name that the thing itself has.
+// "model" for "../model/", "." and a link to it: the name that the thing itself has. That of a
+// model on the hub says where everybody finds it.
 std::string file_name(const std::string& path) {
+  if (hub_name_in(path)) return path;
   std::error_code ignored;
   auto whole = std::filesystem::weakly_canonical(path, ignored);
   if (whole.empty()) whole = path;

@@ -9,6 +9,7 @@
 #include "base/atomic_file.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "toolkit/bench.h"
 
 namespace octavo::cli {
@@ -161,7 +162,9 @@ Json to_json(const BenchReport& r) {
 }
 
 Status run(const Arguments& args, const Context& context) {
-  OCTAVO_TRY(const BenchReport report, bench_model(args.folder, args.bench, context.progress()));
+  std::string folder = args.folder;
+  OCTAVO_CHECK(resolve_model(folder, HubWeights::onnx));
+  OCTAVO_TRY(const BenchReport report, bench_model(folder, args.bench, context.progress()));
   if (!report.fewer_threads.empty())
     std::fprintf(stderr, "octavo: warning: %s\n", report.fewer_threads.c_str());
   if (!args.trace.empty()) OCTAVO_CHECK(write_file(args.trace, chrome_trace(report)));
@@ -180,7 +183,9 @@ void add_bench(CLI::App& app, Context& context) {
   command->footer(kFooter);
   const auto args = std::make_shared<Arguments>();
   BenchOptions& bench = args->bench;
-  command->add_option("DIR", args->folder, "folder with an ONNX model")
+  command
+      ->add_option("DIR", args->folder,
+                   "folder with an ONNX model, or org/name[@revision] on the hub")
       ->required()
       ->type_name("DIR");
   command->add_option("--lengths", bench.lengths, "tokens of the single texts, by commas")

@@ -13,6 +13,7 @@
 #include "cli/canonical_command.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "cli/protect_flags.h"
 #include "cli/size_flag.h"
 #include "octavo/build.h"
@@ -27,7 +28,8 @@ constexpr const char* kDescription =
 
 Imports SOURCE to FP32 ONNX, smooths it (SmoothQuant), quantizes it to dynamic
 INT8, makes the vanilla INT8 for comparison, and measures both against the
-original. SOURCE is a Hugging Face snapshot folder or a *.gguf file.)";
+original. SOURCE is a Hugging Face snapshot folder, a *.gguf file, or the name
+of a model on the hub.)";
 
 constexpr const char* kFooter =
     R"(The output folder then holds:
@@ -44,6 +46,7 @@ date is today's, or that of SOURCE_DATE_EPOCH.
 
 Examples:
   octavo build all-MiniLM-L6-v2 -o minilm-int8
+  octavo build sentence-transformers/all-MiniLM-L6-v2 -o minilm-int8
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
   octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
@@ -127,7 +130,10 @@ void run(Flags& flags, Context& context) {
     flags.options.date = *std::move(date);
   }
   flags.options.vanilla = !flags.no_vanilla;
-  const auto report = build_model(flags.source, flags.output, flags.options, context.progress());
+  std::string source = flags.source;
+  if (const Status found = resolve_model(source, HubWeights::importable); !found)
+    return context.fail(found.error());
+  const auto report = build_model(source, flags.output, flags.options, context.progress());
   if (!report) return context.fail(report.error());
   for (const auto& note : report->smoothed.notes)
     std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
@@ -145,7 +151,9 @@ void add_build(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("build", kDescription);
   command->footer(kFooter);
-  command->add_option("SOURCE", flags->source, "snapshot folder or *.gguf file")
+  command
+      ->add_option("SOURCE", flags->source,
+                   "snapshot folder, *.gguf file, or org/name[@revision] on the hub")
       ->required()
       ->type_name("DIR");
   command->add_option("-o,--output", flags->output, "output folder; created if need be")

@@ -16,6 +16,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/embed_output.h"
+#include "cli/hub_source.h"
 #include "cli/text_input.h"
 #include "octavo/embedder.h"
 
@@ -173,7 +174,9 @@ Status run(const Options& options, const Context& context) {
   if (!from_arguments) {
     OCTAVO_TRY(input, TextInput::open(options.input.empty() ? "-" : options.input));
   }
-  OCTAVO_TRY(const Embedder embedder, Embedder::open(options.folder, options.open));
+  std::string folder = options.folder;
+  OCTAVO_CHECK(resolve_model(folder, HubWeights::onnx, options.open.model_file));
+  OCTAVO_TRY(const Embedder embedder, Embedder::open(folder, options.open));
   for (const std::string& warning : embedder.warnings())
     std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
 
@@ -220,7 +223,9 @@ void add_embed(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("embed", kDescription);
   command->footer(kFooter);
-  command->add_option("DIR", options->folder, "folder with an ONNX model and its tokenizer")
+  command
+      ->add_option("DIR", options->folder,
+                   "folder with an ONNX model and its tokenizer, or org/name[@revision] on the hub")
       ->required()
       ->type_name("DIR");
   command

@@ -6,6 +6,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "octavo/evaluate.h"
 #include "toolkit/evaluation_json.h"
 
@@ -90,7 +91,10 @@ void print(const EvaluateReport& report) {
 void run(Flags& flags, const CLI::App& command, Context& context) {
   if (command.count("--query-prompt") > 0) flags.options.query_prompt = flags.query_prompt;
   if (command.count("--document-prompt") > 0) flags.options.document_prompt = flags.document_prompt;
-  const auto report = evaluate_model(flags.folder, flags.options, context.progress());
+  std::string folder = flags.folder;
+  if (const Status found = resolve_model(folder, HubWeights::onnx); !found)
+    return context.fail(found.error());
+  const auto report = evaluate_model(folder, flags.options, context.progress());
   if (!report) return context.fail(report.error());
   for (const auto& note : report->notes) std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
   if (flags.json) {
@@ -108,7 +112,9 @@ void add_evaluate(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("evaluate", kDescription);
   command->footer(kFooter);
-  command->add_option("DIR", flags->folder, "folder with models, tokenizer and config files")
+  command
+      ->add_option("DIR", flags->folder,
+                   "folder with models, tokenizer and config files, or org/name on the hub")
       ->required();
   command->add_option("--set", flags->options.set, "retrieval set")->type_name("FILE")->required();
   command

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "octavo/import.h"
 
 namespace octavo::cli {
@@ -27,6 +28,7 @@ files: copied, or made from the GGUF's metadata.
 Examples:
   octavo import all-MiniLM-L6-v2 -o minilm-fp32
   octavo import SmolLM2-135M.gguf -o smollm2-fp32 --json
+  octavo import sentence-transformers/all-MiniLM-L6-v2 -o minilm-fp32
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
 
@@ -78,7 +80,8 @@ void add_import(CLI::App& app, Context& context) {
   command->footer(kFooter);
   command
       ->add_option("SOURCE", options->source,
-                   "snapshot folder (config.json, *.safetensors, tokenizer.json) or *.gguf file")
+                   "snapshot folder (config.json, *.safetensors, tokenizer.json), *.gguf file, or "
+                   "org/name[@revision] on the hub")
       ->required()
       ->type_name("SRC");
   command->add_option("-o,--output", options->output, "folder to write into; made if need be")
@@ -90,8 +93,10 @@ void add_import(CLI::App& app, Context& context) {
       "of domain ai.octavo;\nsmaller and easier to read, but OpenVINO cannot load it");
   command->add_flag("--json", options->json, "print what was written as JSON");
   command->callback([options, &context] {
-    const auto report =
-        import_model(options->source, options->output, options->import, context.progress());
+    std::string source = options->source;
+    if (const Status found = resolve_model(source, HubWeights::importable); !found)
+      return context.fail(found.error());
+    const auto report = import_model(source, options->output, options->import, context.progress());
     if (!report) return context.fail(report.error());
     if (options->json) {
       print_json(*options, *report);

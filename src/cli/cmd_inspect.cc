@@ -5,6 +5,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "toolkit/inspect.h"
 
 namespace octavo::cli {
@@ -179,7 +180,8 @@ void add_inspect(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand("inspect", kDescription);
   command->footer(kFooter);
   const auto args = std::make_shared<Arguments>();
-  command->add_option("FILE", args->file, "ONNX file, or folder of a model")->required();
+  command->add_option("FILE", args->file, "ONNX file, folder of a model, or org/name on the hub")
+      ->required();
   command->add_option("--largest", args->largest, "how many of the largest weights to list")
       ->check(whole(0, UINT32_MAX))
       ->type_name("N")
@@ -194,8 +196,10 @@ void add_inspect(CLI::App& app, Context& context) {
                     "refuse a file of weights that has more than one hard link");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, &context] {
-    const auto report =
-        inspect_model(args->file, args->largest, args->max_batch_tokens, args->strict);
+    std::string file = args->file;
+    if (const Status found = resolve_model(file, HubWeights::onnx); !found)
+      return context.fail(found.error());
+    const auto report = inspect_model(file, args->largest, args->max_batch_tokens, args->strict);
     if (!report) return context.fail(report.error());
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.

@@ -16,6 +16,7 @@
 #include "base/mapped_file.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "cli/interrupt.h"
 #include "octavo/server.h"
 
@@ -65,11 +66,14 @@ struct Options {
   ServerOptions server;
 };
 
-// "name=folder" or "folder", whose last part is the name.
+// "name=folder" or "folder", whose last part is the name; of a hub's "org/name@revision" it is
+// name.
 ServerOptions::Model model_of(const std::string& text) {
   const size_t at = text.find('=');
   if (at != std::string::npos && text.find('/') > at)
     return {text.substr(0, at), text.substr(at + 1)};
+  if (const auto hub = hub_name_in(text))
+    return {hub->repository.substr(hub->repository.find('/') + 1), text};
   std::filesystem::path folder = std::filesystem::path(text).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   std::string name = folder.filename().string();
@@ -127,7 +131,13 @@ Status run(Options& options) {
   // Who reads the log may go; the server stays.
   ::signal(SIGPIPE, SIG_IGN);
   ServerOptions& server_options = options.server;
-  for (const std::string& model : options.models) server_options.models.push_back(model_of(model));
+  for (const std::string& text : options.models) {
+    ServerOptions::Model model = model_of(text);
+    std::string folder = model.folder.string();
+    OCTAVO_CHECK(resolve_model(folder, HubWeights::onnx));
+    model.folder = folder;
+    server_options.models.push_back(std::move(model));
+  }
   if (!options.api_key_file.empty()) {
     OCTAVO_TRY(server_options.api_keys, read_keys(options.api_key_file));
   }
@@ -198,8 +208,8 @@ void add_serve(CLI::App& app, Context& context) {
   command->footer(kFooter);
   command
       ->add_option("MODEL", options->models,
-                   "model folders, the first one for requests that name none; NAME=DIR gives "
-                   "another name than the folder's")
+                   "model folders, or org/name[@revision] on the hub, the first one for requests "
+                   "that name none; NAME=DIR gives another name than the folder's")
       ->required()
       ->type_name("MODEL");
   command

@@ -7,6 +7,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/hub_source.h"
 #include "octavo/verify.h"
 #include "toolkit/text_file.h"
 
@@ -96,7 +97,10 @@ void run(Flags& flags, Context& context) {
     if (!texts) return context.fail(texts.error());
     flags.options.texts = *std::move(texts);
   }
-  const auto report = verify_model(flags.model, flags.options, context.progress());
+  std::string model = flags.model;
+  if (const Status found = resolve_model(model, HubWeights::onnx); !found)
+    return context.fail(found.error());
+  const auto report = verify_model(model, flags.options, context.progress());
   if (!report) return context.fail(report.error());
   for (const auto& note : report->notes) std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
   if (flags.json) {
@@ -115,7 +119,8 @@ void add_verify(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("verify", kDescription);
   command->footer(kFooter);
-  command->add_option("MODEL", flags->model, "ONNX file, or a folder with one")->required();
+  command->add_option("MODEL", flags->model, "ONNX file, a folder with one, or org/name on the hub")
+      ->required();
   auto* against =
       command->add_option("--against", flags->options.against, "reference: FP32 ONNX model")
           ->type_name("MODEL.onnx");

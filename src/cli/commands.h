@@ -54,5 +54,6 @@ void add_smooth(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
+void add_pull(CLI::App& app, Context& context);
 
 }  // namespace octavo::cli

@@ -32,6 +32,9 @@ constexpr const char* kFooter =
                           XDG_CACHE_HOME/octavo, or ~/.cache/octavo
   OCTAVO_CPU              use these kernels instead of the best this CPU can run
   SOURCE_DATE_EPOCH       date of a change-history entry, seconds since 1970
+  HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE
+                          the hub of org/name: its address, who asks, the cache,
+                          not to ask it at all; HTTPS_PROXY for proxies
 
 Exit codes: 0 done; 1 a check that was asked for did not pass; 2 wrong usage;
 3 the work failed (the reason is on stderr).)";
@@ -48,6 +51,7 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_serve(app, context);
   octavo::cli::add_inspect(app, context);
   octavo::cli::add_bench(app, context);
+  octavo::cli::add_pull(app, context);
 }
 
 // What CLI11 says, with the command it belongs to; and what it cannot say about no command at all.

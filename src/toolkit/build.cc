@@ -41,7 +41,16 @@ constexpr double kAccurateExtra = 0.15;
 std::string sidecar(const std::string& model) { return model + ".data"; }
 
 // "all-MiniLM-L6-v2" of "models/all-MiniLM-L6-v2/", "SmolLM2.Q4_1" of "SmolLM2.Q4_1.gguf".
+// "org/name" of ".../models--org--name/snapshots/<commit>", the cache of the hub.
 std::string name_of(const fs::path& source) {
+  const bool file = source.extension() == ".gguf";
+  const fs::path snapshot = (file ? source.parent_path() : source).lexically_normal();
+  const std::string repository = snapshot.parent_path().parent_path().filename().string();
+  if (snapshot.parent_path().filename() == "snapshots" && repository.starts_with("models--")) {
+    std::string name = repository.substr(8);
+    if (const size_t at = name.find("--"); at != std::string::npos) name.replace(at, 2, "/");
+    return name;
+  }
   std::error_code ignored;
   fs::path whole = fs::weakly_canonical(source, ignored);
   if (whole.empty()) whole = source;

@@ -1,12 +1,12 @@
 // A Hugging Face snapshot: config.json, safetensors in one file or in shards, and the files that a
 // runtime needs beside the model.
 
-#include <array>
 #include <string_view>
 #include <system_error>
 
 #include "base/mapped_file.h"
 #include "formats/json.h"
+#include "formats/snapshot_names.h"
 #include "toolkit/snapshot.h"
 
 namespace octavo {
@@ -15,21 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Carried along when they exist. config.json is read as well.
-constexpr std::array kFiles{
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "config.json",
-    "merges.txt",
-    "vocab.json",
-    "vocab.txt",
-    "modules.json",
-    "1_Pooling/config.json",
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
-};
 constexpr uint64_t kMaxFile = uint64_t{256} << 20;
 
 bool is_file(const fs::path& path) {
@@ -81,7 +66,9 @@ Error no_weights(const fs::path& folder) {
 
 }  // namespace
 
-std::vector<std::string> snapshot_file_names() { return {kFiles.begin(), kFiles.end()}; }
+std::vector<std::string> snapshot_file_names() {
+  return {kSnapshotNames.begin(), kSnapshotNames.end()};
+}
 
 Result<Snapshot> open_snapshot_folder(const fs::path& folder) {
   Snapshot snapshot;
@@ -104,7 +91,7 @@ Result<Snapshot> open_snapshot_folder(const fs::path& folder) {
   OCTAVO_TRY(
       snapshot.weights,
       open_safetensors(folder / (single ? "model.safetensors" : "model.safetensors.index.json")));
-  for (const char* name : kFiles) {
+  for (const char* name : kSnapshotNames) {
     if (!is_file(folder / name)) continue;
     OCTAVO_TRY(snapshot.files[name], read_text(folder / name));
   }

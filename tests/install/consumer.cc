@@ -1,6 +1,7 @@
 // Every public header, and a call through each part of the library: consumer SNAPSHOT WORK_FOLDER
 #include <octavo/build.h>
 #include <octavo/embedder.h>
+#include <octavo/hub.h>
 #include <octavo/import.h>
 #include <octavo/progress.h>
 #include <octavo/quantize.h>
@@ -23,6 +24,13 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const auto missing = octavo::Embedder::open("/no/such/folder");
   if (missing || missing.error().code != octavo::Code::not_found) return 10;
+
+  const auto name = octavo::parse_hub_name("org/name@v1");
+  if (!name || name->revision != "v1") return 16;
+  octavo::HubSettings offline;
+  offline.offline = true;
+  offline.cache = "/no/such/folder";
+  if (octavo::get_model(*name, {}, offline)) return 17;
 
   octavo::BuildOptions options;
   options.min_cos = -1;  // a random model promises nothing

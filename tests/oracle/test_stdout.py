@@ -1,6 +1,7 @@
 """Results that do not arrive are no success: every command with standard output on a full disk."""
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -22,7 +23,16 @@ def commands(octavo, tiny, tmp_path_factory):
     model = folder / "fp32" / "model.onnx"
     octavo("quantize", model, folder / "fp32" / "model.int8.onnx")
     few = ["--calibration", folder / "texts.txt"]
-    return {
+    # What is cached can be pulled without a hub.
+    commit = "c" * 40
+    cached = folder / "hub" / "models--org--tiny"
+    shutil.copytree(tiny / "bert", cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield {
         "build": ["build", tiny / "bert", "-o", folder / "built", "--min-cos", "0", "--no-vanilla", *few],
         "import": ["import", tiny / "bert", "-o", folder / "again"],
         "smooth": ["smooth", "--fp32", model, "--output", folder / "smoothed.onnx", *few],
@@ -32,7 +42,9 @@ def commands(octavo, tiny, tmp_path_factory):
         "embed": ["embed", folder / "fp32", "a text", "--format", "table"],
         "inspect": ["inspect", model],
         "bench": ["bench", folder / "fp32", "--lengths", "4", "--no-batches", "--seconds", "0.01"],
+        "pull": ["pull", "org/tiny"],
     }
+    monkeypatch.undo()
 
 
 def on_a_full_disk(arguments):
