@@ -57,17 +57,41 @@ std::optional<CacheLayout> cache_layout(const fs::path& folder) {
   return std::nullopt;
 }
 
+// The text of a link; "" when it is none, or too long.
+std::string link_text(const OpenFile& folder, const std::string& link) {
+  std::array<char, 4096> target{};
+  const ssize_t n = ::readlinkat(folder.fd(), link.c_str(), target.data(), target.size());
+  if (n < 0 || static_cast<size_t>(n) == target.size()) return "";
+  return {target.data(), static_cast<size_t>(n)};
+}
+
+// Newer Python clients keep what several repositories share once for the whole cache: then
+// blobs/<hash> is itself a link, literally "../../blobs/ab/<64 hex digits that begin with ab>".
+Result<OpenFile> open_blob(const CacheLayout& cache, const OpenFile& repository,
+                           const std::string& name) {
+  auto file = open_beneath(repository, "blobs/" + name, Symlinks::none);
+  if (file) return file;
+  constexpr std::string_view kUp = "../../blobs/";
+  const std::string text = link_text(repository, "blobs/" + name);
+  if (!text.starts_with(kUp)) return file;
+  const std::string shared = text.substr(kUp.size());
+  const bool named_by_hash = shared.size() == 3 + 64 && shared[2] == '/' &&
+                             shared.compare(3, 2, shared, 0, 2) == 0 &&
+                             shared.find_first_not_of("0123456789abcdef", 3) == std::string::npos;
+  if (!named_by_hash) return file;
+  OCTAVO_TRY(const OpenFile whole, open_folder(cache.repository.parent_path()));
+  return open_beneath(whole, "blobs/" + shared, Symlinks::none);
+}
+
 // The target must be, literally, "../" out of every folder and then "blobs/<name>". The name comes
 // from one readlink and is then opened below the repository without following anything, so
 // swapping the link afterwards changes nothing.
 Result<OpenFile> open_in_cache(const CacheLayout& cache, const std::string& location) {
   OCTAVO_TRY(const OpenFile repository, open_folder(cache.repository));
   const std::string link = (cache.inside / location).string();
-  std::array<char, 4096> target{};
-  const ssize_t n = ::readlinkat(repository.fd(), link.c_str(), target.data(), target.size());
-  if (n < 0 || static_cast<size_t>(n) == target.size())
+  const std::string text = link_text(repository, link);
+  if (text.empty())
     return Error{Code::invalid_input, "\"" + location + "\" leads out of the model's folder"};
-  const std::string text(target.data(), static_cast<size_t>(n));
   size_t depth = cache.depth;
   for (const char c : location) depth += c == '/' ? 1 : 0;
   std::string up;
@@ -77,7 +101,7 @@ Result<OpenFile> open_in_cache(const CacheLayout& cache, const std::string& loca
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
     return Error{Code::invalid_input,
                  "\"" + location + "\" leads out of the model's folder, to \"" + text + "\""};
-  return open_beneath(repository, "blobs/" + name, Symlinks::none);
+  return open_blob(cache, repository, name);
 }
 
 }  // namespace

@@ -223,6 +223,32 @@ TEST_F(CacheTest, LinksToElsewhereAreRefused) {
   expect_error(read(), Code::invalid_input, {"leads out"});
 }
 
+TEST_F(CacheTest, ABlobOfTheWholeCacheIsAccepted) {
+  make("onnx", "../../../");
+  const std::string hash = "ab" + std::string(62, '0');
+  put("blobs/ab/" + hash, std::string(16, 'S'));
+  fs::remove(folder_ / "repo/blobs/222");
+  fs::create_symlink("../../blobs/ab/" + hash, folder_ / "repo/blobs/222");
+  const auto model = read();
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(std::to_integer<char>(model->graph.initializers[0].tensor()->bytes()[0]), 'S');
+  // Nothing but that: not another name, not by way of a further link.
+  put("blobs/ab/" + std::string(64, '0'), std::string(16, 'S'));
+  put("blobs/ab/other", std::string(16, 'S'));
+  put("other", std::string(16, 'S'));
+  const std::string linked = "ab" + std::string(62, '1');
+  fs::create_symlink("../../other", folder_ / "blobs/ab" / linked);
+  for (const std::string& target :
+       {"../../blobs/ab/" + std::string(64, '0'), std::string("../../blobs/ab/other"),
+        std::string("../../other"), "../../blobs/ab/../ab/" + hash, "../../blobs/ab/" + linked,
+        (folder_ / "blobs/ab" / hash).string()}) {
+    SCOPED_TRACE(target);
+    fs::remove(folder_ / "repo/blobs/222");
+    fs::create_symlink(target, folder_ / "repo/blobs/222");
+    EXPECT_FALSE(read());
+  }
+}
+
 TEST_F(ExternalDataTest, AModelThatIsASymlinkFindsTheSidecarOfItsTarget) {
   put("model/m.onnx", external_model({{"location", "w.data"}}));
   fs::create_symlink("model/m.onnx", folder_ / "alias.onnx");
