@@ -54,7 +54,7 @@ struct PullOptions {
   HubWeights weights = HubWeights::any;
   // Instead of the choice above: what matches one of these globs (* also crosses folders), beside
   // the tokenizer and config files.
-  std::vector<std::string> include;
+  std::vector<std::string> include = {};
 };
 
 struct PullReport {
