@@ -23,9 +23,9 @@ namespace octavo {
 
 // What a client may ask for; what is beyond is refused with an error that names the limit.
 struct ServerLimits {
-  size_t requests = 512;         // being answered at once; beyond: 429
-  size_t queue_tokens = 65'536;  // waiting for the models; beyond: 429
-  size_t texts = 2048;  // of a request; beyond: 413 (422 in text-embeddings-inference's form)
+  size_t requests = 512;                          // being answered at once; beyond: 429
+  size_t queue_tokens = 65'536;                   // waiting for the models; beyond: 429
+  size_t texts = 2048;                            // of a request; beyond: 413
   size_t body_bytes = size_t{16} << 20;           // of a request; beyond: 413
   size_t bodies_bytes = size_t{256} << 20;        // of all requests at once; beyond: 429
   size_t header_bytes = size_t{16} << 10;         // beyond: 431

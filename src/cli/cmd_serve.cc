@@ -33,7 +33,8 @@ the model's limit is an error, unless the request (or --truncate) says to cut
 it; what was cut is reported in the answer.)";
 
 constexpr const char* kFooter =
-    R"(Interfaces: OpenAI (/v1/embeddings, /v1/models), Ollama (/api/embed,
+    R"(Interfaces: OpenAI (/v1/embeddings, /v1/models), text-embeddings-inference
+(/embed, /embed_all, /similarity, /tokenize, /decode, /info), Ollama (/api/embed,
 /api/embeddings, /api/tags, /api/version), /health, /metrics (Prometheus).
 
 SIGTERM or Ctrl-C: /health says 503, then no new connections are taken, then

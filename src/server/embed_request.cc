@@ -30,14 +30,14 @@ class Tokens {
     size_t full = 0;
     if (const auto* text = std::get_if<std::string>(&input)) {
       OCTAVO_CHECK(fit(*text, index));
-      OCTAVO_TRY(Encoding encoding,
-                 served_.model.tokenizer().encode(prefix_ + *text, truncate_ ? limit : 0));
+      OCTAVO_TRY(Encoding encoding, served_.model.tokenizer().encode(
+                                        prefix_ + *text, truncate_ ? limit : 0, request_.cut));
       ids = std::move(encoding.ids);
       full = encoding.full_length;
     } else {
       ids = std::get<std::vector<int64_t>>(input);
       full = ids.size();
-      if (ids.empty()) return wrong(Kind::malformed, text_name(index) + " holds no token ids");
+      if (ids.empty()) return wrong(Kind::empty, text_name(index) + " holds no token ids");
       // Cutting would lose the special token at their end.
       if (full > limit)
         return wrong(Kind::too_long, text_name(index) + " has " + std::to_string(full) +
@@ -61,7 +61,7 @@ class Tokens {
     return {kind, std::move(message), request_.inputs_name};
   }
   Outcome<Done> fit(const std::string& text, size_t index) const {
-    if (text.empty()) return wrong(Kind::malformed, text_name(index) + " is empty");
+    if (text.empty()) return wrong(Kind::empty, text_name(index) + " is empty");
     if (text.find('\0') != std::string::npos)
       return wrong(Kind::malformed, text_name(index) + " contains the character U+0000");
     return Done{};
@@ -145,7 +145,7 @@ Outcome<std::shared_ptr<Work>> prepare(const EmbedRequest& request, const Servic
   const ServedModel& served = *answer.model;
   answer.name = served.name;
   if (request.inputs.empty())
-    return Failure{Kind::malformed, request.inputs_name + " holds no text", request.inputs_name};
+    return Failure{Kind::empty, request.inputs_name + " holds no text", request.inputs_name};
   if (request.inputs.size() > service.limits.texts)
     return Failure{Kind::too_many,
                    std::to_string(request.inputs.size()) + " texts in one request; the limit is " +

@@ -12,6 +12,7 @@
 
 #include "server/call.h"
 #include "server/service.h"
+#include "text/tokenizer.h"  // CutSide
 
 namespace octavo::server {
 
@@ -30,6 +31,7 @@ struct EmbedRequest {
   size_t dimensions = 0;  // 0: all
   std::optional<bool> normalize = {};
   std::optional<bool> truncate = {};  // nullopt: as the server is set
+  CutSide cut = CutSide::end;         // of a text that is truncated
   bool token_rows = false;            // every token's hidden state
 };
 

@@ -11,6 +11,7 @@ namespace octavo::server {
 
 enum class Kind : unsigned char {
   malformed,     // not HTTP, not JSON, or not the JSON that was expected
+  empty,         // no text, or one without a character
   invalid,       // well-formed, but a value that the model cannot take
   too_long,      // a text longer than the model's limit
   too_many,      // texts of a request
@@ -45,6 +46,7 @@ struct Failure {
 inline unsigned Failure::status(Kind kind) {
   switch (kind) {
     case Kind::malformed:
+    case Kind::empty:
     case Kind::invalid:
     case Kind::too_long:
       return 400;

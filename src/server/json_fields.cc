@@ -37,13 +37,17 @@ Outcome<JsonFields> JsonFields::parse(std::string_view body) {
     const bool memory = document.error().code == Code::out_of_memory;
     return Failure{memory ? Kind::unavailable : Kind::malformed, document.error().message};
   }
-  return of(*std::move(document), "the request's JSON");
+  if (!document->is_object())
+    return Failure{Kind::malformed,
+                   std::string("the request's JSON is no object, but ") + document->type_name()};
+  return JsonFields(*std::move(document));
 }
 
-Outcome<JsonFields> JsonFields::of(json object, const std::string& name) {
-  if (!object.is_object())
-    return Failure{Kind::malformed, name + " is no object, but " + object.type_name()};
-  return JsonFields(std::move(object));
+Outcome<JsonFields> JsonFields::object(const char* name) {
+  json value = take(name);
+  if (value.is_null()) value = json::object();
+  if (!value.is_object()) return wrong(name, "is no object");
+  return JsonFields(std::move(value));
 }
 
 json JsonFields::take(const char* name) {
@@ -104,6 +108,18 @@ Outcome<std::vector<Input>> JsonFields::inputs(const char* name) {
     }
   }
   return inputs;
+}
+
+Outcome<std::vector<std::vector<int64_t>>> JsonFields::id_lists(const char* name) {
+  OCTAVO_TRY(std::vector<Input> inputs, this->inputs(name));
+  std::vector<std::vector<int64_t>> lists;
+  lists.reserve(inputs.size());
+  for (Input& input : inputs) {
+    auto* ids = std::get_if<std::vector<int64_t>>(&input);
+    if (ids == nullptr) return wrong(name, "holds a text where token ids belong");
+    lists.push_back(std::move(*ids));
+  }
+  return lists;
 }
 
 Outcome<std::vector<std::string>> JsonFields::strings(const char* name) {

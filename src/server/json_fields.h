@@ -19,8 +19,6 @@ class JsonFields {
  public:
   // Errors (malformed): not JSON behind the limits of formats/json.h, not an object.
   static Outcome<JsonFields> parse(std::string_view body);
-  // An object inside another; `name` is what messages call it.
-  static Outcome<JsonFields> of(nlohmann::json object, const std::string& name);
 
   // Absent and null are the same. Errors (malformed): another type, a number out of range.
   Outcome<std::string> string(const char* name);
@@ -29,8 +27,10 @@ class JsonFields {
   // One text or token ids, or an array of either.
   Outcome<std::vector<Input>> inputs(const char* name);
   Outcome<std::vector<std::string>> strings(const char* name);
-  // What is there, for who looks himself; null when it is absent.
-  nlohmann::json take(const char* name);
+  // One list of token ids, or a list of such lists; never texts.
+  Outcome<std::vector<std::vector<int64_t>>> id_lists(const char* name);
+  // An object inside; an absent one is empty.
+  Outcome<JsonFields> object(const char* name);
   void ignore(std::initializer_list<const char*> names);
 
   // Errors (malformed): a member that was not read.
@@ -38,6 +38,8 @@ class JsonFields {
 
  private:
   explicit JsonFields(nlohmann::json object) : object_(std::move(object)) {}
+  // What is there; null when it is absent.
+  nlohmann::json take(const char* name);
   nlohmann::json object_;
   std::set<std::string> known_;
 };

@@ -17,6 +17,21 @@ Outcome<const ServedModel*> Service::model(const std::string& name) const {
                  "model"};
 }
 
+namespace {
+
+// With the file of weights that exporters put beside it.
+uint64_t bytes_of(const std::filesystem::path& model_file) {
+  uint64_t bytes = 0;
+  for (const char* suffix : {"", ".data"}) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(model_file.string() + suffix, missing);
+    if (!missing) bytes += size;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 Status open_models(const ServerOptions& options, Service& service) {
   if (options.models.empty()) return Error{Code::invalid_input, "no model to serve"};
   std::vector<Scheduler::Lane> lanes;
@@ -26,10 +41,9 @@ Status open_models(const ServerOptions& options, Service& service) {
         return Error{Code::invalid_input, "two models are called " + quote(asked.name) +
                                               "; give one another name: NAME=DIR"};
     OCTAVO_TRY(TextModel model, TextModel::open(asked.folder, options.embedder));
-    std::error_code ignored;
-    const auto bytes = std::filesystem::file_size(model.dir().model_file, ignored);
-    service.models.push_back({asked.name, service.models.size(), std::move(model),
-                              std::time(nullptr), ignored ? 0 : bytes});
+    const uint64_t bytes = bytes_of(model.dir().model_file);
+    service.models.push_back(
+        {asked.name, service.models.size(), std::move(model), std::time(nullptr), bytes});
     const TextModel& opened = service.models.back().model;
     Scheduler::Lane lane;
     lane.budget = opened.max_batch_tokens();

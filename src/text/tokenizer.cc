@@ -17,11 +17,21 @@ struct OctavoIds {
   size_t size;
   size_t full_size;
 };
+struct OctavoPieces {
+  uint32_t* ids;
+  size_t* spans;  // start and stop of each
+  uint8_t* special;
+  size_t size;
+};
 int32_t octavo_tokenizer_new(const uint8_t* json, size_t size, OctavoTokenizer** out,
                              OctavoBytes* error);
 void octavo_tokenizer_free(OctavoTokenizer* tokenizer);
 int32_t octavo_tokenizer_encode(const OctavoTokenizer* tokenizer, const uint8_t* text, size_t size,
-                                size_t max_length, OctavoIds* out, OctavoBytes* error);
+                                size_t max_length, bool cut_start, OctavoIds* out,
+                                OctavoBytes* error);
+int32_t octavo_tokenizer_pieces(const OctavoTokenizer* tokenizer, const uint8_t* text, size_t size,
+                                bool add_special, OctavoPieces* out, OctavoBytes* error);
+void octavo_pieces_free(OctavoPieces pieces);
 int32_t octavo_tokenizer_decode(const OctavoTokenizer* tokenizer, const uint32_t* ids, size_t size,
                                 bool skip_special, OctavoBytes* out, OctavoBytes* error);
 int32_t octavo_tokenizer_token(const OctavoTokenizer* tokenizer, uint32_t id, OctavoBytes* out,
@@ -62,6 +72,16 @@ struct Ids {
     if (ids.ids != nullptr) octavo_ids_free(ids);
   }
   OctavoIds ids{};
+};
+
+struct Pieces {
+  Pieces() = default;
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
+  ~Pieces() {
+    if (pieces.ids != nullptr) octavo_pieces_free(pieces);
+  }
+  OctavoPieces pieces{};
 };
 
 // Copies the bytes and frees them.
@@ -119,18 +139,31 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, const std::string& nam
   return Tokenizer(std::move(state));
 }
 
-Result<Encoding> Tokenizer::encode(std::string_view text, size_t max_length) const {
+Result<Encoding> Tokenizer::encode(std::string_view text, size_t max_length, CutSide cut) const {
   Ids owner;
   OctavoIds& ids = owner.ids;
   OctavoBytes message{};
   const int32_t code = octavo_tokenizer_encode(state_->tokenizer, bytes_of(text), text.size(),
-                                               max_length, &ids, &message);
+                                               max_length, cut == CutSide::start, &ids, &message);
   if (code != 0) return error_of(code, message);
   Encoding encoding;
   encoding.ids.assign(ids.ids, ids.ids + ids.size);
   encoding.type_ids.assign(ids.type_ids, ids.type_ids + ids.size);
   encoding.full_length = ids.full_size;
   return encoding;
+}
+
+Result<std::vector<TokenPiece>> Tokenizer::pieces(std::string_view text, bool add_special) const {
+  Pieces owner;
+  OctavoPieces& found = owner.pieces;
+  OctavoBytes message{};
+  const int32_t code = octavo_tokenizer_pieces(state_->tokenizer, bytes_of(text), text.size(),
+                                               add_special, &found, &message);
+  if (code != 0) return error_of(code, message);
+  std::vector<TokenPiece> pieces(found.size);
+  for (size_t i = 0; i < pieces.size(); ++i)
+    pieces[i] = {found.ids[i], found.spans[2 * i], found.spans[2 * i + 1], found.special[i] != 0};
+  return pieces;
 }
 
 Result<std::string> Tokenizer::decode(std::span<const int64_t> ids, bool skip_special) const {

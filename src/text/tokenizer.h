@@ -23,6 +23,17 @@ struct Encoding {
   bool truncated() const { return full_length > ids.size(); }
 };
 
+// Which tokens of a text that is too long go: those at its end, or those at its start.
+enum class CutSide : uint8_t { end, start };
+
+// One token of a text, and where it came from.
+struct TokenPiece {
+  int64_t id = 0;
+  size_t start = 0;  // bytes [start, stop) of the text; none for a special token
+  size_t stop = 0;
+  bool special = false;  // put there by the post-processor
+};
+
 class Tokenizer {
  public:
   // Reads tokenizer.json. Errors: not_found, invalid_input (with what is wrong with it).
@@ -35,7 +46,12 @@ class Tokenizer {
   // max_length counts special tokens; 0 means no limit. Padding and truncation settings inside
   // tokenizer.json are switched off: the caller decides. Text need not be valid UTF-8 (bad bytes
   // become U+FFFD). Thread-safe. Errors: max_length smaller than the special tokens need.
-  Result<Encoding> encode(std::string_view text, size_t max_length = 0) const;
+  Result<Encoding> encode(std::string_view text, size_t max_length = 0,
+                          CutSide cut = CutSide::end) const;
+
+  // The tokens of the text, all of them, for people to look at: slower than encode(). Bytes count
+  // as they are after bad ones became U+FFFD. Thread-safe.
+  Result<std::vector<TokenPiece>> pieces(std::string_view text, bool add_special = true) const;
 
   Result<std::string> decode(std::span<const int64_t> ids, bool skip_special = false) const;
   // The piece for an id as the vocabulary writes it; empty when there is none.

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 
+import numpy as np
 import pytest
 
 
@@ -17,6 +18,26 @@ def model(octavo, tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     octavo("import", tiny / "bert", "-o", folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def offline(octavo, model, tmp_path_factory):
+    """offline(texts, *options) -> what octavo embed gives."""
+    folder = tmp_path_factory.mktemp("offline")
+
+    def call(texts, *options):
+        lines = folder / "in.jsonl"
+        lines.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+        octavo("embed", model, "--input", lines, "--output", folder / "out.npy", *options)
+        return np.load(folder / "out.npy")
+
+    return call
+
+
+def same(got, expected):
+    """Whether these numbers are the same bits."""
+    got = np.asarray(got, dtype=np.float32)
+    return got.shape == expected.shape and got.tobytes() == expected.tobytes()
 
 
 class Server:

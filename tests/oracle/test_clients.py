@@ -98,6 +98,25 @@ print(json.dumps(out))
     assert got["error"][0] == 400 and "limit" in got["error"][1]
 
 
+def test_huggingface_hub(runtimes_python, server, expected):
+    got = json.loads(runtimes_python("""
+import json, sys
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+url, texts, long = json.loads(sys.argv[1])
+c = InferenceClient(model=url)
+out = {"one": [c.feature_extraction(t).tolist() for t in texts], "all": c.feature_extraction(texts).tolist()}
+out["cut"] = c.feature_extraction(long, truncate=True, truncation_direction="left", normalize=True).shape
+try:
+    c.feature_extraction(long)
+except HfHubHTTPError as e:
+    out["error"] = e.response.status_code
+print(json.dumps(out))
+""", json.dumps([f"http://{server.host}:{server.port}", TEXTS, LONG])).stdout)
+    assert same([v[0] for v in got["one"]], expected) and same(got["all"], expected)
+    assert got["cut"] == [1, expected.shape[1]] and got["error"] == 413
+
+
 def test_curl(server, expected):
     body = json.dumps({"input": TEXTS})
     done = subprocess.run(["curl", "-sS", "--fail", f"http://{server.host}:{server.port}/v1/embeddings", "-d", body],

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from serving import Server, model
+from serving import Server, model, offline, same
 
 TEXTS = ["a", "cats and dogs", "how do I reset my password?", "one two three " * 5, "it", "\u00fcber \u4f60\u597d"]
 
@@ -16,25 +16,6 @@ TEXTS = ["a", "cats and dogs", "how do I reset my password?", "one two three " *
 def server(model):
     with Server(model, f"other={model}", "--max-texts", 300) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def offline(octavo, model, tmp_path_factory):
-    """offline(texts, *options) -> what octavo embed gives."""
-    folder = tmp_path_factory.mktemp("offline")
-
-    def call(texts, *options):
-        lines = folder / "in.jsonl"
-        lines.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
-        octavo("embed", model, "--input", lines, "--output", folder / "out.npy", *options)
-        return np.load(folder / "out.npy")
-
-    return call
-
-
-def same(got, expected):
-    got = np.asarray(got, dtype=np.float32)
-    return got.shape == expected.shape and got.tobytes() == expected.tobytes()
 
 
 def openai(server, texts, **more):

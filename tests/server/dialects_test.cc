@@ -98,12 +98,15 @@ TEST(Routes, AreFoundByMethodAndPath) {
   EXPECT_EQ(wrong.error().allow, "POST");
   EXPECT_EQ(find_route("GET", "/v1/embeddings/").error().kind, Kind::not_found);
   EXPECT_EQ(find_route("DELETE", "/health").error().allow, "GET, HEAD");
+  EXPECT_EQ((*find_route("POST", "/"))->path, "/");
 }
 
 TEST(Routes, FailuresHaveTheFormOfTheirPath) {
   const Failure failure{Kind::not_found, "x"};
   EXPECT_TRUE(json::parse(failure_form("/v1/x")(failure).body)["error"].is_object());
   EXPECT_TRUE(json::parse(failure_form("/api/x")(failure).body)["error"].is_string());
+  EXPECT_TRUE(json::parse(failure_form("/embed")(failure).body).contains("error_type"));
+  EXPECT_FALSE(json::parse(failure_form("/embedx")(failure).body).contains("error_type"));
 }
 
 }  // namespace

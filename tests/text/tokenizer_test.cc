@@ -53,6 +53,43 @@ TEST(Tokenizer, TruncationCutsTheTextAndKeepsTheSpecialTokens) {
       << none.error().message;
 }
 
+TEST(Tokenizer, TruncationAtTheStartKeepsTheEnd) {
+  const auto tokenizer = parse(kWordLevel);
+  for (const auto& [max_length, ids] : std::vector<std::pair<size_t, Ids>>{
+           {6, {1, 3, 4, 5, 3, 2}}, {5, {1, 4, 5, 3, 2}}, {3, {1, 3, 2}}, {2, {1, 2}}}) {
+    const auto encoding = tokenizer.encode("one two three one", max_length, CutSide::start);
+    ASSERT_TRUE(encoding) << encoding.error().message;
+    EXPECT_EQ(encoding->ids, ids) << max_length;
+    EXPECT_EQ(encoding->full_length, 6u);
+  }
+}
+
+TEST(Tokenizer, PiecesSayWhereTokensCameFrom) {
+  const auto tokenizer = parse(kWordLevel);
+  const auto pieces = tokenizer.pieces("one \xff two");
+  ASSERT_TRUE(pieces);
+  Ids ids;
+  std::vector<size_t> spans;
+  std::vector<bool> special;
+  for (const TokenPiece& piece : *pieces) {
+    ids.push_back(piece.id);
+    spans.insert(spans.end(), {piece.start, piece.stop});
+    special.push_back(piece.special);
+  }
+  EXPECT_EQ(ids, tokenizer.encode("one \xff two")->ids);
+  // The bad byte counts as the three bytes of U+FFFD.
+  EXPECT_EQ(spans, (std::vector<size_t>{0, 0, 0, 3, 4, 7, 8, 11, 0, 0}));
+  EXPECT_EQ(special, (std::vector<bool>{true, false, false, false, true}));
+  EXPECT_EQ(tokenizer.pieces("one", false)->size(), 1u);
+  EXPECT_TRUE(tokenizer.pieces("", false)->empty());
+  // A character of several tokens is the span of each of them.
+  const auto bytes = parse(kBpe).pieces("ab \xcc\x81");
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(bytes->size(), 3u);
+  EXPECT_EQ(bytes->back().start, 3u);
+  EXPECT_EQ(bytes->back().stop, 5u);
+}
+
 TEST(Tokenizer, EmptyTextIsTheSpecialTokensAlone) {
   const auto encoding = parse(kWordLevel).encode("");
   ASSERT_TRUE(encoding);

@@ -4,6 +4,7 @@
 mod check;
 mod quiet;
 
+use std::ops::Range;
 use std::slice;
 use std::str::FromStr;
 
@@ -24,6 +25,16 @@ pub struct Ids {
     type_ids: *mut u32,
     size: usize,
     full_size: usize,
+}
+
+/// The tokens of one text handed to C++; freed by `octavo_pieces_free`. `spans` holds, for each, its first
+/// byte in the text and the one behind its last.
+#[repr(C)]
+pub struct Pieces {
+    ids: *mut u32,
+    spans: *mut usize,
+    special: *mut u8,
+    size: usize,
 }
 
 /// The C++ side maps these to octavo::Code.
@@ -57,8 +68,8 @@ fn into_bytes(bytes: Vec<u8>) -> Bytes {
     Bytes { data: Box::into_raw(boxed) as *mut u8, size }
 }
 
-fn into_raw(ids: &[u32]) -> *mut u32 {
-    Box::into_raw(ids.to_vec().into_boxed_slice()) as *mut u32
+fn into_raw<T: Copy>(values: &[T]) -> *mut T {
+    Box::into_raw(values.to_vec().into_boxed_slice()) as *mut T
 }
 
 /// `slice::from_raw_parts` wants a non-null pointer even for no bytes.
@@ -85,26 +96,31 @@ fn load(json: &str) -> Result<Tokenizer, Failure> {
         }
     }
     // The crate does not check a post-processor when it reads one; a bad one shows at any text.
-    encode(&tokenizer, "", 0)?;
+    encode(&tokenizer, "", 0, false)?;
     Ok(tokenizer)
 }
 
-/// The first `keep` tokens; what the crate's own `truncate` does, less the overflow pieces it builds.
-fn head(encoding: &Encoding, keep: usize) -> Encoding {
+/// Some of the tokens; what the crate's own `truncate` does, less the overflow pieces it builds.
+fn part(encoding: &Encoding, kept: Range<usize>) -> Encoding {
     Encoding::new(
-        encoding.get_ids()[..keep].to_vec(),
-        encoding.get_type_ids()[..keep].to_vec(),
-        encoding.get_tokens()[..keep].to_vec(),
-        encoding.get_word_ids()[..keep].to_vec(),
-        encoding.get_offsets()[..keep].to_vec(),
-        encoding.get_special_tokens_mask()[..keep].to_vec(),
-        encoding.get_attention_mask()[..keep].to_vec(),
+        encoding.get_ids()[kept.clone()].to_vec(),
+        encoding.get_type_ids()[kept.clone()].to_vec(),
+        encoding.get_tokens()[kept.clone()].to_vec(),
+        encoding.get_word_ids()[kept.clone()].to_vec(),
+        encoding.get_offsets()[kept.clone()].to_vec(),
+        encoding.get_special_tokens_mask()[kept.clone()].to_vec(),
+        encoding.get_attention_mask()[kept].to_vec(),
         vec![],
         Default::default(),
     )
 }
 
-fn encode(tokenizer: &Tokenizer, text: &str, max_length: usize) -> Result<(Encoding, usize), Failure> {
+fn encode(
+    tokenizer: &Tokenizer,
+    text: &str,
+    max_length: usize,
+    cut_start: bool,
+) -> Result<(Encoding, usize), Failure> {
     // Without the special tokens first, so that only text is cut, then with them.
     let mut encoding = tokenizer.encode_fast(text, false).map_err(invalid)?;
     let special = tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(false));
@@ -116,7 +132,9 @@ fn encode(tokenizer: &Tokenizer, text: &str, max_length: usize) -> Result<(Encod
                 special + 1
             )));
         }
-        encoding = head(&encoding, max_length - special);
+        let keep = max_length - special;
+        let first = if cut_start { encoding.len() - keep } else { 0 };
+        encoding = part(&encoding, first..first + keep);
     }
     let cut = encoding.len() + special < full;
     let encoding = tokenizer.post_process(encoding, None, true).map_err(invalid)?;
@@ -167,17 +185,49 @@ pub unsafe extern "C" fn octavo_tokenizer_encode(
     text: *const u8,
     size: usize,
     max_length: usize,
+    cut_start: bool,
     out: *mut Ids,
     error: *mut Bytes,
 ) -> i32 {
     guarded(error, || {
         let text = String::from_utf8_lossy(view(text, size));
-        let (encoding, full_size) = encode(&*tokenizer, &text, max_length)?;
+        let (encoding, full_size) = encode(&*tokenizer, &text, max_length, cut_start)?;
         out.write(Ids {
             ids: into_raw(encoding.get_ids()),
             type_ids: into_raw(encoding.get_type_ids()),
             size: encoding.len(),
             full_size,
+        });
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `text` points at `size` readable bytes; `out` and `error` may be written.
+#[no_mangle]
+pub unsafe extern "C" fn octavo_tokenizer_pieces(
+    tokenizer: *const Tokenizer,
+    text: *const u8,
+    size: usize,
+    add_special: bool,
+    out: *mut Pieces,
+    error: *mut Bytes,
+) -> i32 {
+    guarded(error, || {
+        let text = String::from_utf8_lossy(view(text, size));
+        // In the two steps of encode(), so that the tokens are the same whatever the post-processor does.
+        let mut encoding = (*tokenizer).encode(&*text, false).map_err(invalid)?;
+        if add_special {
+            encoding = (*tokenizer).post_process(encoding, None, true).map_err(invalid)?;
+        }
+        let spans: Vec<usize> =
+            encoding.get_offsets().iter().flat_map(|&(start, stop)| [start, stop]).collect();
+        let special: Vec<u8> = encoding.get_special_tokens_mask().iter().map(|&s| s as u8).collect();
+        out.write(Pieces {
+            ids: into_raw(encoding.get_ids()),
+            spans: into_raw(&spans),
+            special: into_raw(&special),
+            size: encoding.len(),
         });
         Ok(())
     })
@@ -276,4 +326,13 @@ pub unsafe extern "C" fn octavo_bytes_free(bytes: Bytes) {
 pub unsafe extern "C" fn octavo_ids_free(ids: Ids) {
     drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(ids.ids, ids.size)));
     drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(ids.type_ids, ids.size)));
+}
+
+/// # Safety
+/// `pieces` was written by `octavo_tokenizer_pieces` and is used no more.
+#[no_mangle]
+pub unsafe extern "C" fn octavo_pieces_free(pieces: Pieces) {
+    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(pieces.ids, pieces.size)));
+    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(pieces.spans, 2 * pieces.size)));
+    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(pieces.special, pieces.size)));
 }
