@@ -36,3 +36,17 @@ function(octavo_isa room isa)
   target_sources(octavo_${room} PRIVATE $<TARGET_OBJECTS:octavo_${room}_${isa}>)
   set_property(GLOBAL APPEND PROPERTY octavo_isa_objects $<TARGET_OBJECTS:octavo_${room}_${isa}>)
 endfunction()
+
+# octavo_embed(<room> <kName> <file> [<other file>...])
+# The first file, a path in src/<room>/, as a constant of the program: src/<room>/documents.h declares
+# it. The others are what it is put together from.
+function(octavo_embed room name file)
+  list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/src/${room}/ OUTPUT_VARIABLE others)
+  set(input ${PROJECT_SOURCE_DIR}/src/${room}/${file})
+  set(output ${PROJECT_BINARY_DIR}/embedded/${room}_${name}.cc)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${input} -DOUTPUT=${output} -DNAME=${name} -P ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake
+    DEPENDS ${input} ${others} ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake VERBATIM)
+  target_sources(octavo_${room} PRIVATE ${output})
+  target_include_directories(octavo_${room} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+endfunction()

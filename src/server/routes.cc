@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "server/dialects/documents.h"
 #include "server/dialects/ollama.h"
 #include "server/dialects/openai.h"
 #include "server/dialects/status.h"
@@ -30,6 +31,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/version", ollama::version, ollama::failure, kLight},
     {"GET", "/health", status::health, status::failure, kLight, kOpen},
     {"GET", "/metrics", status::metrics, status::failure, kLight},
+    {"GET", "/openapi.json", documents::openapi, status::failure, kLight, kOpen},
 };
 
 }  // namespace
