@@ -37,7 +37,7 @@ packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
   libcurl4-openssl-dev)
 if [ $build_only = 0 ]; then
-  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy)
+  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium)
 fi
 
 # install_packages <package>...: through apt, with the rights this user has.

@@ -20,6 +20,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/models", openai::models, openai::failure, kLight},
     {"POST", "/embed", tei::embed, tei::failure},
     {"POST", "/", tei::embed, tei::failure},  // where Hugging Face's InferenceClient sends
+    {"GET", "/", documents::page, status::failure, kLight, kOpen},
     {"POST", "/embed_all", tei::embed_all, tei::failure},
     {"POST", "/similarity", tei::similarity, tei::failure},
     {"POST", "/tokenize", tei::tokenize, tei::failure},
