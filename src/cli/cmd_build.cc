@@ -60,7 +60,6 @@ stderr).)";
 
 const std::map<std::string, Profile> kProfiles = {{"compat", Profile::compat},
                                                   {"accurate", Profile::accurate}};
-constexpr const char* kAccurateAlpha = "0.5";
 
 struct Flags {
   std::string source, output, texts, probe;
@@ -222,8 +221,8 @@ void add_build(CLI::App& app, Context& context) {
   command->add_flag("--json", flags->json, "print report.json instead of the tables");
   command->callback([flags, command, alpha, &context] {
     flags->options.profile = kProfiles.at(flags->profile);
-    // A default is left out of the command that the card shows.
-    if (flags->options.profile == Profile::accurate) alpha->default_str(kAccurateAlpha);
+    // A default is left out of the command that the card shows; here it depends on the model.
+    if (flags->options.profile == Profile::accurate) alpha->default_str("");
     if (flags->alpha.automatic()) {
       flags->options.search = flags->alpha.search;
     } else if (alpha->count() > 0) {

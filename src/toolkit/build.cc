@@ -349,7 +349,7 @@ class Build {
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
   if (options.profile == Profile::accurate)
-    recipe = {0.5,
+    recipe = {0.45,
               Activations::per_token,
               TableType::int8,
               true,
