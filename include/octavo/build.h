@@ -49,8 +49,9 @@ struct BuildOptions {
   std::string date;          // of a new entry in the change history; empty: today, UTC
 };
 
-// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.45 a scale a token: each collapses
-// or loses with the other's (docs/quantization.md). A rotated stream has smaller outliers left.
+// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.45 a scale a token: each
+// collapses or loses with the other's (docs/quantization.md). A rotated stream has smaller outliers
+// left.
 struct BuildRecipe {
   double alpha = 0.8;
   Activations activations = Activations::per_tensor;

@@ -34,9 +34,9 @@ it; what was cut is reported in the answer.)";
 
 constexpr const char* kFooter =
     R"(Interfaces: OpenAI (/v1/embeddings, /v1/models), text-embeddings-inference
-(/embed, /embed_all, /similarity, /tokenize, /decode, /info), Ollama (/api/embed,
-/api/embeddings, /api/tags, /api/version), /health, /metrics (Prometheus),
-/openapi.json, and / in a browser: a page to try it with.
+(/embed, /embed_all, /similarity, /tokenize, /decode, /info), Ollama
+(/api/embed, /api/embeddings, /api/tags, /api/version), /health, /metrics
+(Prometheus), /openapi.json, and / in a browser: a page to try it with.
 
 SIGTERM or Ctrl-C: /health says 503, then no new connections are taken, then
 what is in flight is answered; a second one ends at once.

@@ -185,11 +185,17 @@ TEST(Report, SaysWhatTheProfileIs) {
   report = make_report(in);
   EXPECT_EQ(report["settings"]["activations"], "per-token");
   EXPECT_EQ(report["settings"]["table"], "int8");
-  EXPECT_EQ(report["settings"]["alpha"], 0.5);
+  EXPECT_EQ(report["settings"]["alpha"], 0.45);
   const std::string card = model_card(report);
   EXPECT_TRUE(contains(card, "a scale for every token"));
   EXPECT_TRUE(contains(card, "--activations per-token --table int8"));
   EXPECT_TRUE(contains(card, "Profile: accurate."));
+  EXPECT_FALSE(contains(card, "--rotate"));
+  EXPECT_EQ(report["rotation"]["width"], 0);
+  in.build.smoothing.rotated_width = 576;
+  report = make_report(in);
+  EXPECT_EQ(report["settings"]["alpha"], 0.4);
+  EXPECT_TRUE(contains(model_card(report), "--alpha 0.4 --rotate"));
 }
 
 TEST(Report, HistoryGrowsOnlyWithChanges) {
