@@ -37,6 +37,8 @@ fs::path folder_of(const fs::path& target) {
   return target.has_parent_path() ? target.parent_path() : fs::path(".");
 }
 
+}  // namespace
+
 Status sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return io_error(folder, "the folder cannot be opened");
@@ -49,8 +51,6 @@ Status sync_folder(const fs::path& folder) {
   if (failed != 0 && errno != EINVAL) return io_error(folder, "the folder cannot be synced");
   return Done{};
 }
-
-}  // namespace
 
 struct AtomicFile::State {
   fs::path target;     // as the caller named it

@@ -67,6 +67,9 @@ class AtomicFiles {
 // One call for small files.
 Status write_file(const std::filesystem::path& target, std::string_view content);
 
+// Makes what was renamed or linked in the folder last. Errors: io.
+Status sync_folder(const std::filesystem::path& folder);
+
 // Removes what dead writers of that very file left beside it. create() does so, too.
 void sweep_temporaries(const std::filesystem::path& target);
 

@@ -58,17 +58,6 @@ std::string read_small(const fs::path& file, uint64_t most) {
 
 }  // namespace
 
-Status sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return io_error(folder, "the folder cannot be opened");
-  const int failed = ::fsync(fd);
-  const int why = errno;
-  ::close(fd);
-  errno = why;
-  if (failed != 0 && why != EINVAL) return io_error(folder, "the folder cannot be synced");
-  return Done{};
-}
-
 Cache::Cache(const HubSettings& settings, const HubName& name)
     : folder_(settings.cache / folder_name(name.repository)),
       locks_(settings.cache / ".locks" / folder_name(name.repository)) {}

@@ -63,7 +63,4 @@ class Cache {
   std::filesystem::path folder_, locks_;
 };
 
-// Makes the folder's entries last.
-Status sync_folder(const std::filesystem::path& folder);
-
 }  // namespace octavo::hub

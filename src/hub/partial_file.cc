@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-#include "hub/cache.h"
+#include "base/atomic_file.h"
 
 namespace octavo::hub {
 

@@ -4,6 +4,7 @@
 // their elements, which channels must then share a factor. Nothing is changed until somebody
 // applies the edits, and a trace that fails says which node stopped it.
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ namespace octavo {
 struct Edge {
   size_t node;   // index into graph.nodes
   size_t input;  // which input of it
-  bool operator==(const Edge&) const = default;
+  auto operator<=>(const Edge&) const = default;
 };
 
 // The constant that `edge` reads is to be divided (or multiplied) by the factor of each element's

@@ -32,12 +32,6 @@ struct Edit {
   auto operator<=>(const Edit&) const = default;
 };
 
-struct EdgeOrder {
-  bool operator()(const Edge& a, const Edge& b) const {
-    return a.node != b.node ? a.node < b.node : a.input < b.input;
-  }
-};
-
 bool is_standard(const Node& node, std::string_view op) {
   return node.domain.empty() && node.op_type == op;
 }
@@ -65,8 +59,8 @@ class Plan {
   }
 
   size_t width() const { return width_; }
-  const std::map<Edge, std::vector<Edit>, EdgeOrder>& edits() const { return edits_; }
-  const std::set<Edge, EdgeOrder>& ones() const { return ones_; }
+  const std::map<Edge, std::vector<Edit>>& edits() const { return edits_; }
+  const std::set<Edge>& ones() const { return ones_; }
   // The value that is rotated back, and who reads the original.
   const std::string& back() const { return backs_.begin()->first; }
   const std::vector<Edge>& readers() const { return backs_.begin()->second; }
@@ -349,8 +343,8 @@ class Plan {
   size_t table_ = 0;
   std::set<size_t> original_;  // nodes that read the original
   std::map<std::string, Value> values_;
-  std::map<Edge, std::vector<Edit>, EdgeOrder> edits_;
-  std::set<Edge, EdgeOrder> ones_;  // gains that became 1
+  std::map<Edge, std::vector<Edit>> edits_;
+  std::set<Edge> ones_;  // gains that became 1
   std::map<std::string, std::vector<Edge>> backs_;
 };
 
@@ -501,7 +495,7 @@ class Writer {
 
 }  // namespace
 
-Result<RotatedResidual> rotate_residual(Model& model, const ValueShapes& shapes) {
+Result<size_t> rotate_residual(Model& model, const ValueShapes& shapes) {
   Plan plan(model, shapes);
   OCTAVO_CHECK(plan.make());
   Model after = model;
@@ -509,11 +503,7 @@ Result<RotatedResidual> rotate_residual(Model& model, const ValueShapes& shapes)
   after.ir_version = std::max<int64_t>(after.ir_version, 4);
   OCTAVO_CHECK(check(after).within("after rotating the residual stream"));
   model = std::move(after);
-  RotatedResidual report;
-  report.width = plan.width();
-  report.constants = plan.edits().size();
-  report.norms = plan.ones().size();
-  return report;
+  return plan.width();
 }
 
 }  // namespace octavo

@@ -28,16 +28,11 @@ inline bool is_rotation_back(std::string_view constant) {
   return constant.starts_with(kRotationBack);
 }
 
-struct RotatedResidual {
-  size_t width = 0;
-  size_t constants = 0;  // tables, weights and biases that were rotated
-  size_t norms = 0;      // whose gain went into the weights after them
-};
-
-// Rewrites the model; its functions are inlined. Weights are rotated when their bytes are asked
-// for. shapes: of its values, as find_smooth_groups() takes them. Errors: unsupported, naming the
-// node, when something else reads or makes the residual stream than such a model has (LayerNorm,
-// which takes a mean; hidden states of all layers as outputs); the model is as it was then.
-Result<RotatedResidual> rotate_residual(Model& model, const ValueShapes& shapes);
+// Rewrites the model, whose functions are inlined, and returns the stream's width. Weights are
+// rotated when their bytes are asked for. shapes: of its values, as find_smooth_groups() takes
+// them. Errors: unsupported, naming the node, when something else reads or makes the residual
+// stream than such a model has (LayerNorm, which takes a mean; hidden states of all layers as
+// outputs); the model is as it was then.
+Result<size_t> rotate_residual(Model& model, const ValueShapes& shapes);
 
 }  // namespace octavo

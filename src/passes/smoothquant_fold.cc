@@ -12,12 +12,7 @@ namespace octavo {
 
 namespace {
 
-struct EdgeOrder {
-  bool operator()(const Edge& a, const Edge& b) const {
-    return a.node != b.node ? a.node < b.node : a.input < b.input;
-  }
-};
-using EditsByEdge = std::map<Edge, std::vector<ScaledEdit>, EdgeOrder>;
+using EditsByEdge = std::map<Edge, std::vector<ScaledEdit>>;
 
 class Writer {
  public:

@@ -164,7 +164,7 @@ class Smoothing {
   Result<bool> rotate(const ValueShapes& shapes) {
     const auto done = rotate_residual(model_, shapes);
     if (done) {
-      rotated_width_ = done->width;
+      rotated_width_ = *done;
       return true;
     }
     if (options_.rotate == RotateResidual::yes || done.error().code != Code::unsupported)

@@ -167,8 +167,8 @@ Status find_weights(Weights& w, const FusedEncoder::Lookup& lookup) {
       return Error{Code::invalid_input,
                    "layer " + std::to_string(i) + ": its sizes do not fit together"};
   }
-  const bool one = s.final_linear.size() <= 1;
-  if (!one || std::any_of(s.final_linear.begin(), s.final_linear.end(), [&](const LinearSpec& x) {
+  if (s.final_linear.size() > 1 ||
+      std::any_of(s.final_linear.begin(), s.final_linear.end(), [&](const LinearSpec& x) {
         return x.k != s.hidden || x.sections != std::vector<size_t>{s.hidden} || x.gated;
       }))
     return Error{Code::invalid_input, "the linear layer before the last norm is not of width " +

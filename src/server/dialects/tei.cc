@@ -1,10 +1,9 @@
 #include "server/dialects/tei.h"
 
-#include <cmath>
-
 #include "octavo/version.h"
 #include "server/json_fields.h"
 #include "server/json_output.h"
+#include "tensor/compare.h"
 
 namespace octavo::server::tei {
 
@@ -56,18 +55,6 @@ Outcome<Done> read_options(JsonFields& fields, EmbedRequest& request) {
                    "truncation_direction"};
   }
   return Done{};
-}
-
-double cosine(std::span<const float> a, std::span<const float> b) {
-  double ab = 0;
-  double aa = 0;
-  double bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += double{a[i]} * double{b[i]};
-    aa += double{a[i]} * double{a[i]};
-    bb += double{b[i]} * double{b[i]};
-  }
-  return aa == 0 || bb == 0 ? 0 : ab / std::sqrt(aa * bb);
 }
 
 void run(const std::shared_ptr<Call>& call, Outcome<EmbedRequest> request,
