@@ -87,7 +87,7 @@ Error failure(const Reply& reply, const std::string& url, const HubSettings& set
                           "; check the network, HTTPS_PROXY and HF_ENDPOINT"};
   if (reply.transport == Transport::broken)
     return {Code::io, where + ": the connection broke off, again and again: " + reply.problem +
-                          "; what has arrived is kept, so try again later"};
+                          "; the beginning that has arrived is kept, so try again later"};
   if (reply.transport == Transport::refused)
     return {Code::io, where + ": " + reply.problem +
                           "; certificates beside the system's are taken from SSL_CERT_FILE"};

@@ -16,7 +16,7 @@ Error PartialFile::problem(const char* what) const {
   const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return {Code::io, file_ + ": " + path_.string() + " " + what + ": " + std::strerror(errno) +
                         (full ? "; free some space, or set HF_HUB_CACHE to a folder on another "
-                                "disk; what has arrived is kept"
+                                "disk; the beginning that has arrived is kept"
                               : "")};
 }
 

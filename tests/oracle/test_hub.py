@@ -270,13 +270,16 @@ def test_a_cut_connection_goes_on(hub, pull, tmp_path):
 
 def test_the_next_pull_goes_on(hub, pull, tmp_path):
     """Every connection is cut, again and again: it gives up, keeps what it has, and needs the rest only."""
-    hub.faults.append(fault(r"^/cdn/", cut_after(1 << 20, BIG), times=1))
+    first = lambda s: s.path.startswith("/cdn/") and s.headers["range"].startswith("bytes=0-")
+    # Some of a later piece comes too; a file that is read from its beginning cannot keep that.
+    hub.faults.append(Fault(first, cut_after(1 << 20, BIG), 1))
+    hub.faults.append(fault(r"^/cdn/", cut_after(1000, BIG), times=1))
     hub.faults.append(fault(r"^/cdn/", cut_after(0, BIG), times=1000))
     refused(pull("org/big", check=False), "broke off", "kept")
     nothing_appeared(tmp_path)
     partial = cache_of(tmp_path, "org/big") / "blobs" / (sha256(BIG) + ".incomplete")
-    have = partial.stat().st_size
-    assert have in (0, 1 << 20) and partial.read_bytes() == BIG[:have]
+    kept = partial.read_bytes()
+    assert len(kept) >= 1 << 20 and BIG.startswith(kept)
     # As older Python clients leave it: a beginning of any length.
     partial.write_bytes(BIG[:PIECE + 17])
     hub.faults.clear()
