@@ -161,7 +161,8 @@ def test_nothing_leaks(server):
         server.raw(b"GET\r\n\r\n")
     connection.close()
     assert descriptors(server) <= before[0] + 2
-    assert memory(server) <= before[1] + 30
+    # A sanitizer keeps up to 256 MB of what was freed.
+    assert memory(server) <= before[1] + (30 if "OCTAVO_SANITIZED" not in os.environ else 330)
 
 
 def seconds_of_cpu(server):
@@ -189,6 +190,13 @@ def until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end, "it did not come so far"
         time.sleep(0.01)
+
+
+def healthy(server):
+    try:
+        return server.get("/health")[0] == 200
+    except ConnectionError:  # closed for want of room, before the request was there
+        return False
 
 
 def start_and_leave(server, body):
@@ -321,7 +329,7 @@ def test_no_file_descriptors_left(model):
         assert seconds_of_cpu(server) - before < 0.3  # it does not spin
         for s in held:
             s.close()
-        until(lambda: server.get("/health")[0] == 200)
+        until(lambda: healthy(server))
         assert server.metric("octavo_accept_errors_total") >= 1
 
 
