@@ -35,6 +35,7 @@ struct EmbedOptions {
   size_t max_length = 0;         // tokens; 0 means the model's own limit
   size_t dimensions = 0;  // Matryoshka: keep the first so many and normalise again; 0 means all
   std::optional<bool> normalize = {};  // nullopt: as the model says
+  size_t max_batch_tokens = 0;         // 0: as EmbedderOptions says; changes memory and no result
 };
 
 struct Embeddings {
@@ -63,7 +64,7 @@ class Embedder {
 
   // A text's vector depends on that text and the options alone: never on its neighbours, the thread
   // count or the order. Errors: an unknown prompt name (listing the known ones), dimensions larger
-  // than the model's width.
+  // than the model's width, too large a batch.
   Result<Embeddings> embed(std::span<const std::string> texts,
                            const EmbedOptions& options = {}) const;
 

@@ -16,6 +16,12 @@ namespace {
 // wraps.
 constexpr size_t kMostBatchTokens = size_t{1} << 24;
 
+Status check_batch_tokens(size_t tokens) {
+  if (tokens <= kMostBatchTokens) return Done{};
+  return Error{Code::invalid_input, std::to_string(tokens) + " tokens that run together: at most " +
+                                        std::to_string(kMostBatchTokens) + " are possible"};
+}
+
 }  // namespace
 
 Embedder::Embedder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -25,10 +31,7 @@ Embedder::~Embedder() = default;
 
 Result<Embedder> Embedder::open(const std::filesystem::path& folder,
                                 const EmbedderOptions& options) {
-  if (options.max_batch_tokens > kMostBatchTokens)
-    return Error{Code::invalid_input, std::to_string(options.max_batch_tokens) +
-                                          " tokens that run together: at most " +
-                                          std::to_string(kMostBatchTokens) + " are possible"};
+  OCTAVO_CHECK(check_batch_tokens(options.max_batch_tokens));
   return or_out_of_memory([&]() -> Result<Embedder> {
     OCTAVO_TRY(auto state, State::open(folder, options));
     return Embedder(std::move(state));
@@ -129,13 +132,15 @@ Result<Embedder::State::Plan> Embedder::State::plan(const EmbedOptions& options)
   OCTAVO_TRY(plan.prefix, prompt(options.prompt_name));
   OCTAVO_TRY(plan.max_length, length_limit(options.max_length));
   plan.normalize = options.normalize.value_or(dir.normalize);
+  OCTAVO_CHECK(check_batch_tokens(options.max_batch_tokens));
+  plan.batch_tokens = options.max_batch_tokens == 0 ? max_batch_tokens : options.max_batch_tokens;
   return plan;
 }
 
 Status Embedder::State::compute(std::span<const std::vector<int64_t>> ids, const Plan& plan,
                                 Embeddings& result, size_t first) const {
   result.width = plan.width;
-  OCTAVO_TRY(result.values, encoder->encode(ids, first));
+  OCTAVO_TRY(result.values, encoder->encode(ids, first, plan.batch_tokens));
   const FloatEnvironment ieee;
   const size_t full_width = encoder->width();
   if (plan.width < full_width) {

@@ -29,6 +29,7 @@ struct Embedder::State {
     size_t max_length = 0;
     size_t width = 0;
     bool normalize = false;
+    size_t batch_tokens = 0;
   };
   Result<Plan> plan(const EmbedOptions& options) const;
   Result<std::string> prompt(const std::string& name) const;

@@ -108,8 +108,8 @@ Status Embedder::State::embed_stream(const Read& read, const Write& write,
                                      const EmbedOptions& options) const {
   OCTAVO_TRY(const Plan how, plan(options));
   // Node by node, equal lengths share a run: the more texts there are, the more of them meet.
-  return Stream(*this, how, encoder->fused() != nullptr ? max_batch_tokens : 16 * max_batch_tokens)
-      .run(read, write);
+  const size_t tokens = how.batch_tokens;
+  return Stream(*this, how, encoder->fused() != nullptr ? tokens : 16 * tokens).run(read, write);
 }
 
 }  // namespace octavo

@@ -226,13 +226,14 @@ Status Encoder::State::pool_rows(std::span<const std::vector<int64_t>> ids,
   return Done{};
 }
 
-Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>> ids,
-                                           size_t first) const {
+Result<std::vector<float>> Encoder::encode(std::span<const std::vector<int64_t>> ids, size_t first,
+                                           size_t batch_tokens) const {
   const State& s = *state_;
   OCTAVO_CHECK(s.check_ids(ids, first));
   std::vector<float> rows(ids.size() * s.width);
   if (s.fused) {
-    OCTAVO_CHECK(encode_ragged(*s.fused->encoder, s.pooling, ids, s.max_batch_tokens, *s.pool,
+    OCTAVO_CHECK(encode_ragged(*s.fused->encoder, s.pooling, ids,
+                               batch_tokens == 0 ? s.max_batch_tokens : batch_tokens, *s.pool,
                                rows.data(), first));
     return rows;
   }

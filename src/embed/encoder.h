@@ -51,9 +51,10 @@ class Encoder {
   // own text alone: on the ragged path many run together, node by node equal lengths share a run
   // where the graph does not mix its rows. Token type ids are zeros. Errors name the text by its
   // number, ids[0] being number `first` (from 0): no ids, an id outside the vocabulary, a
-  // non-finite result; or they name the node that failed.
-  Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids,
-                                    size_t first = 0) const;
+  // non-finite result; or they name the node that failed. batch_tokens: instead of
+  // EncoderOptions::max_batch_tokens, 0 for just that.
+  Result<std::vector<float>> encode(std::span<const std::vector<int64_t>> ids, size_t first = 0,
+                                    size_t batch_tokens = 0) const;
 
   // The hidden state of every token of one text, [tokens][width], not normalised. Errors: as above,
   // and unsupported where the model gives one row a text.

@@ -1,6 +1,8 @@
 #include "runtime/streamed.h"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <mutex>
 #include <numeric>
 #include <unordered_set>
@@ -95,13 +97,21 @@ Status StreamedPass::run_part(const Session& session) {
     if (run_.tap && made.contains(name)) watch.push_back(name);
   std::vector<std::optional<Error>> errors(order_.size());
   std::mutex counting;
+  std::exception_ptr thrown;  // the pool's threads must not throw
+  std::atomic<bool> stopped{false};
   const auto work = [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
+    for (size_t i = begin; i < end && !stopped; ++i) {
       if (Status status = run_text(session, watch, order_[i]); !status)
         errors[order_[i]] = std::move(status).error();
       const std::lock_guard lock(counting);
       ++finished_;
-      if (run_.progress) run_.progress(finished_, order_.size() * model_.parts_.size());
+      if (!run_.progress || stopped) continue;
+      try {
+        run_.progress(finished_, order_.size() * model_.parts_.size());
+      } catch (...) {
+        thrown = std::current_exception();
+        stopped = true;
+      }
     }
   };
   // One text a thread: most are too short to keep two threads busy inside one matrix product.
@@ -110,6 +120,7 @@ Status StreamedPass::run_part(const Session& session) {
   } else {
     work(0, order_.size());
   }
+  if (thrown) std::rethrow_exception(thrown);
   for (size_t text = 0; text < errors.size(); ++text) {
     if (!errors[text]) continue;
     if (run_.what.empty()) return *std::move(errors[text]);

@@ -36,7 +36,8 @@ struct StreamedRun {
   // Texts one after another, the longest first, each on all threads: what tap adds up has one
   // order.
   bool one_by_one = false;
-  // done of total (texts times parts).
+  // done of total (texts times parts). By one thread at a time; what it throws comes out of step(),
+  // as soon as the texts at work are done.
   std::function<void(size_t done, size_t total)> progress = {};
   std::string what = "text";  // how errors call one; empty: they name none
 };

@@ -69,6 +69,9 @@ TEST_F(EmbedderTest, BoundsTheTokensOfABatch) {
     const auto refused = Embedder::open(folder_, {.max_batch_tokens = tokens, .cache = false});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::invalid_input);
+    const auto called = open().embed(Texts{"one"}, {.max_batch_tokens = tokens});
+    ASSERT_FALSE(called);
+    EXPECT_EQ(called.error().code, Code::invalid_input);
   }
 }
 

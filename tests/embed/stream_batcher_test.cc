@@ -164,6 +164,28 @@ TEST_F(EmbedStream, GivesTheBitsOfTheList) {
   }
 }
 
+TEST_F(EmbedStream, ACallCanAskForOtherBatches) {
+  const Embedder embedder = open(folder_ / "int8", {});
+  const Texts all = texts(200, 10);
+  const auto wanted = embedder.embed(all);
+  ASSERT_TRUE(wanted);
+  // Of 10 words and two special tokens each, or so; a shorter text counts as 16.
+  for (const size_t tokens : {size_t{64}, size_t{640}}) {
+    std::vector<float> got;
+    const Status status =
+        embedder.embed_stream(reader(all),
+                              [&](const Embeddings& e) -> Status {
+                                EXPECT_LE(e.count(), tokens / 12);
+                                got.insert(got.end(), e.values.begin(), e.values.end());
+                                return Done{};
+                              },
+                              {.max_batch_tokens = tokens});
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_TRUE(got == wanted->values);
+    EXPECT_TRUE(embedder.embed(all, {.max_batch_tokens = tokens})->values == wanted->values);
+  }
+}
+
 TEST_F(EmbedStream, ASlowWriterHoldsTheReader) {
   const Embedder embedder = open(folder_ / "int8", {.max_batch_tokens = 64});
   const Texts all = texts(400, 10);

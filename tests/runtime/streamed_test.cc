@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 
 #include "runtime/graphs.h"
 #include "toolkit/random_encoder.h"
@@ -148,6 +149,35 @@ TEST(Streamed, HoldsTheWeightsOfOnePart) {
   ASSERT_TRUE(streamed->run(std::move(run)));
   EXPECT_EQ(most, 3);
   EXPECT_EQ(alive->load(), 0);
+}
+
+// Whoever threw it, a thread of the pool or the caller, and soon.
+TEST(Streamed, LetsOutWhatProgressThrows) {
+  const std::vector<Initializer> weights = {{"a", Tensor::of<float>({2, 2}, {1, 0, 0, 1})}};
+  const auto streamed = StreamedModel::create(
+      model({node("MatMul", {"x", "a"}, {"y"})}, {value("x", DType::f32)}, {"y"}, weights),
+      {.pool = std::make_shared<ThreadPool>(3)});
+  ASSERT_TRUE(streamed);
+  const std::vector<std::vector<Feed>> texts(500, {{"x", Tensor::of<float>({1, 2}, {1, 2})}});
+  for (const bool one_by_one : {false, true}) {
+    for (const size_t at : {size_t{1}, size_t{100}, texts.size()}) {
+      std::atomic<size_t> ran{0};
+      StreamedRun run;
+      run.texts = texts;
+      run.one_by_one = one_by_one;
+      run.take = [&](size_t, const std::vector<Tensor>&) -> Status {
+        ++ran;
+        return Done{};
+      };
+      run.progress = [&](size_t done, size_t) {
+        if (done == at) throw std::runtime_error("enough");
+        EXPECT_LT(done, at);
+      };
+      EXPECT_THROW((void)streamed->run(run), std::runtime_error);
+      EXPECT_GE(ran.load(), at);
+      EXPECT_LE(ran.load(), at + 3);  // a text a thread was at work
+    }
+  }
 }
 
 TEST(Streamed, NamesTheTextThatFailsAndTheOpThatIsMissing) {
