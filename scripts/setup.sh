@@ -35,7 +35,7 @@ fail() {
 packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   protobuf-compiler libprotobuf-dev libonnx-dev nlohmann-json3-dev libssl-dev
   libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
-  libcurl4-openssl-dev)
+  libcurl4-openssl-dev python3-dev)
 if [ $build_only = 0 ]; then
   packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium)
 fi
@@ -102,12 +102,12 @@ environment() {
   local folder=build/venv/$1 file=$2
   shift 2
   local stamp
-  # The clients' list stands alone; the others include one another.
-  if [ "$file" = tests/oracle/requirements-clients.txt ]; then
-    stamp=$(sha256sum "$file" | sha256sum)
-  else
-    stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum)
-  fi
+  # The lists of clients and of adapters stand alone; others include one another.
+  case $file in
+    *-clients.txt | *-adapters.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
+    tests/python/*) stamp=$(sha256sum tests/python/requirements{,-wheel}.txt | sha256sum) ;;
+    *) stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum) ;;
+  esac
   [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
   echo "setup: Python environment $folder"
   rm -rf "$folder"
@@ -121,6 +121,16 @@ environment light tests/oracle/requirements.txt --no-deps
 environment ort-1.17 tests/oracle/requirements-ort-1.17.txt --no-deps
 environment runtimes tests/oracle/requirements-runtimes.txt --no-deps
 environment clients tests/oracle/requirements-clients.txt --no-deps
+environment python tests/python/requirements.txt --no-deps
+environment adapters tests/python/requirements-adapters.txt --no-deps
+# The package's test installs it without the network.
+stamp=$(sha256sum tests/python/requirements-wheel.txt)
+if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then
+  rm -rf build/wheels
+  build/venv/python/bin/python -m pip download -q --disable-pip-version-check --no-deps \
+    --only-binary :all: -d build/wheels -r tests/python/requirements-wheel.txt
+  echo "$stamp" >build/wheels/.stamp
+fi
 if [ $oracles = 1 ]; then
   environment torch tests/oracle/requirements-torch.txt
 fi

@@ -54,8 +54,17 @@ launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 fi
+# Build folders share what ccache keeps: paths below this one are relative for it, and the folder that a
+# file is compiled in is not a part of what it is (the Python package's test compiles it all again).
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+# The Python package is tested as it is built for the dev preset: a sanitizer would have to be in the
+# interpreter, too.
+package=()
+if [ $preset = dev ] && [ -x build/venv/python/bin/python ]; then
+  package=(-DOCTAVO_PYTHON=ON -DPython_EXECUTABLE="$PWD/build/venv/python/bin/python" -DOCTAVO_WHEELS="$PWD/build/wheels")
+fi
 # The Rust crate is the same in every preset; one folder for all builds it once.
-cmake --preset $preset "${launcher[@]}" -DOCTAVO_CARGO_TARGET_DIR="$PWD/build/rust" -DOCTAVO_MODELS="$PWD/build/models" \
+cmake --preset $preset "${launcher[@]}" "${package[@]}" -DOCTAVO_CARGO_TARGET_DIR="$PWD/build/rust" -DOCTAVO_MODELS="$PWD/build/models" \
   -DOCTAVO_ORACLE_PYTHON="$python" \
   -DOCTAVO_ORT_OLD_PYTHON="$PWD/build/venv/ort-1.17/bin/python" \
   -DOCTAVO_RUNTIMES_PYTHON="$PWD/build/venv/runtimes/bin/python" \
