@@ -1,5 +1,7 @@
-"""What the Python engines share: a model's files, padding, pooling, memory of a process. Needs numpy alone."""
+"""What the Python engines and the drivers share: a model's files, padding, pooling, memory of a process, the machine. Needs
+numpy alone."""
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -47,3 +49,13 @@ def memory():
     fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
     return {key: int(fields[name].split()[0]) * 1024
             for key, name in (("peak", "VmHWM"), ("resident", "VmRSS"), ("anonymous", "RssAnon"))}
+
+
+def machine():
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    field = lambda name: next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith(name)), "")
+    flags = set(field("flags").split())
+    kib = int(pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0])
+    return {"cpu": field("model name"), "cpus": len(os.sched_getaffinity(0)), "memory_gb": round(kib / 1e6, 1),
+            "load_before": round(os.getloadavg()[0], 2),
+            "isa": [f for f in ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8") if f in flags]}

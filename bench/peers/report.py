@@ -198,18 +198,19 @@ def tables(result, picture=None):
     return f"<!-- {key} begin: made by bench/peers/run.py -->\n" + "\n\n".join(parts) + f"\n<!-- {key} end -->\n"
 
 
+def put(text, key, block):
+    """The page's text with this block in place of the one between the marks of `key`, or at its end."""
+    begin, end = text.find(f"<!-- {key} begin"), text.find(f"<!-- {key} end -->")
+    if begin >= 0 and end > begin:
+        return text[:begin] + block.rstrip("\n") + text[end + len(f"<!-- {key} end -->"):]
+    return text.rstrip("\n") + "\n\n" + block
+
+
 def update(page, result):
     key = key_of(result)
     picture = page.with_name(f"{page.stem}-{key}.svg")
     picture.write_text(plot.chart(result))
-    block = tables(result, picture.name)
-    text = page.read_text() if page.exists() else HEAD
-    begin, end = text.find(f"<!-- {key} begin"), text.find(f"<!-- {key} end -->")
-    if begin >= 0 and end > begin:
-        text = text[:begin] + block.rstrip("\n") + text[end + len(f"<!-- {key} end -->"):]
-    else:
-        text = text.rstrip("\n") + "\n\n" + block
-    page.write_text(text)
+    page.write_text(put(page.read_text() if page.exists() else HEAD, key, tables(result, picture.name)))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import common
 import numpy as np
 import report
 import workloads
@@ -180,16 +181,6 @@ def octavo_bench(args, tokens, cache):
     return json.loads(done.stdout)
 
 
-def machine():
-    info = pathlib.Path("/proc/cpuinfo").read_text()
-    field = lambda name: next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith(name)), "")
-    flags = set(field("flags").split())
-    kib = int(pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0])
-    return {"cpu": field("model name"), "cpus": len(os.sched_getaffinity(0)), "memory_gb": round(kib / 1e6, 1),
-            "load_before": round(os.getloadavg()[0], 2),
-            "isa": [f for f in ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8") if f in flags]}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=pathlib.Path, required=True)
@@ -220,7 +211,7 @@ def main():
     if args.texts and "texts" not in next(iter(works.values())):
         sys.exit(f"{args.model}: its tokenizer is no trained one, there are no texts")
     result = {"model": args.model, "input": "texts" if args.texts else "ids", "isa": "avx2" if args.avx2 else "",
-              "threads": args.threads, "rounds": args.rounds, "machine": machine(), "mixed": made["mixed"],
+              "threads": args.threads, "rounds": args.rounds, "machine": common.machine(), "mixed": made["mixed"],
               "tokens": {n: w["tokens"] for n, w in works.items()}, "texts": {n: len(w["ids"]) for n, w in works.items()}}
     with tempfile.TemporaryDirectory() as scratch, open(args.work / "peers.log", "a") as log:
         scratch = pathlib.Path(scratch)
