@@ -81,7 +81,7 @@ inline void pack_key_f32(size_t tokens, size_t d, const float* k, size_t ld, flo
 // Bytes of scratch for `rows` queries, 64-byte aligned: per row its output so far (padded), a copy
 // of its integers, nine floats (with room to store sixteen at once) and the probabilities of one
 // block, then one tile of products.
-inline constexpr size_t kAttentionTile = 12;
+inline constexpr size_t kAttentionTile = 16;
 constexpr size_t attention_scratch(size_t rows, size_t d) {
   const size_t lanes = (rows + 15) / 16 * 16 + 16;
   const size_t padded = padded_channels(d);

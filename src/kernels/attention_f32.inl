@@ -4,6 +4,9 @@
 // exactly 0 for keys not seen; sum of the block = e[0] + e[1] + ..., out[c] of the block = e .
 // v[c].
 
+constexpr size_t kTileF32 = 12;  // rows: two tiles of the float product
+static_assert(kTileF32 <= kAttentionTile);
+
 struct CallF32 {
   size_t d;
   const float* q;
@@ -73,7 +76,7 @@ void sum_values(const CallF32& c, const Tile& tile, size_t block, const RowState
 
 // All rows against one block, in three rounds over the tiles, like attend_block of CallS16.
 void attend_block(const CallF32& c, size_t rows, size_t block, const RowStates& states) {
-  const size_t tiles = (rows + kAttentionTile - 1) / kAttentionTile;
+  const size_t tiles = (rows + kTileF32 - 1) / kTileF32;
   const auto tile_at = [&](size_t i) {
     const size_t from = rows * i / tiles;
     return Tile(c.mask, c.first, from, rows * (i + 1) / tiles - from, block);

@@ -1,4 +1,5 @@
-// Attention of one head in fixed point, over the two integer products of <isa>/attention.inl.
+// Attention of one head in fixed point, over the two integer products of <isa>/attention.inl, which
+// also says how many rows a tile has and what it makes of a block's keys and values (Operands).
 // Included after attention_rows.inl. For each row and block:
 //   u[j] = float(q . k[j]) * key_scale[j],   u0 = u of the first key that the row sees in the block
 //   z[j] = fma(u[j] - u0, t, w[j]),          t = q_scale * scale * log2(e), u0 t is the base
@@ -11,8 +12,10 @@
 // neither a block far below the row's maximum loses precision, nor one where a token takes all the
 // attention and has next to no value (the sink of causal models).
 
-constexpr size_t kTileS16 = 6;
 static_assert(kTileS16 <= kAttentionTile);
+// Rows whose maxima or sums are found together, and a tile in whole such groups.
+constexpr size_t kReduced = 6;
+constexpr size_t kReducedRows = (kTileS16 + kReduced - 1) / kReduced * kReduced;
 // From so many keys on, rows of queries that lie apart are first copied together: 16 heads of 128
 // are rows 4 KiB apart, which share the same few lines of the first-level cache (4% of the time,
 // AVX2).
@@ -51,8 +54,8 @@ void read_scales(const float* key, const float* value, Block& block) {
 // together in between: row by row, the CPU would wait for each maximum.
 struct TileScores {
   alignas(64) float z[kTileS16 * kBlockKeys];
-  alignas(64) float partial[kTileS16 * kLanes];  // of maxima, then of sums
-  alignas(64) float weight[kTileS16];            // t of each row
+  alignas(64) float partial[kReducedRows * kLanes];  // of maxima, then of sums
+  alignas(64) float weight[kTileS16];                // t of each row
   KeyRange seen[kTileS16];
 };
 
@@ -90,7 +93,8 @@ template <size_t kVectors, Part kPart>
     }
     store(s.partial + r * kLanes, top);
   }
-  store(states.found_maximum + tile.row, reduce_max_rows(s.partial));
+  for (size_t r = 0; r < tile.rows; r += kReduced)
+    store(states.found_maximum + tile.row + r, reduce_max_rows(s.partial + r * kLanes));
 }
 
 template <size_t kVectors, Part kPart>
@@ -120,7 +124,8 @@ template <size_t kVectors, Part kPart>
 #pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; v += 2) store_by_fours(to + v * kLanes, e[v], e[v + 1]);
   }
-  store(states.found_sum + tile.row, reduce_add_rows(s.partial));
+  for (size_t r = 0; r < tile.rows; r += kReduced)
+    store(states.found_sum + tile.row + r, reduce_add_rows(s.partial + r * kLanes));
 }
 
 enum class Find { maxima, probabilities };
@@ -169,11 +174,12 @@ struct CallS16 {
   size_t first;
   Mask mask;
   const Keys* keys;
+  Operands* operands;
 };
 
 void begin_scores(const CallS16& c, const Block& block, const Tile& tile, const RowStates& states,
                   TileScores& s) {
-  for (size_t r = 0; r < kTileS16; ++r) {
+  for (size_t r = 0; r < kReducedRows; ++r) {
     if (r >= tile.rows) {
       store(s.partial + r * kLanes, set(0.0F));
       continue;
@@ -203,27 +209,28 @@ void attend_block(const CallS16& c, size_t rows, size_t index, const RowStates& 
     return Tile(c.mask, c.first, from, rows * (i + 1) / tiles - from, index);
   };
   TileScores scores;
+  c.operands->take_keys(rows, c.d, keys.keys + index * keys.key_stride);
   for (size_t i = 0; i < tiles; ++i) {
     const Tile tile = tile_at(i);
     if (tile.vectors == 0) {
       see_nothing(tile, states);
       continue;
     }
-    tile_scores(tile.rows, tile.vectors, c.d, c.q + tile.row * c.ldq, c.ldq,
-                keys.keys + index * keys.key_stride, reinterpret_cast<int32_t*>(states.products));
+    tile_scores(*c.operands, tile.rows, tile.vectors, c.d, c.q + tile.row * c.ldq, c.ldq,
+                reinterpret_cast<int32_t*>(states.products));
     begin_scores(c, block, tile, states, scores);
     find(Find::maxima, block, tile, states, scores);
     find(Find::probabilities, block, tile, states, scores);
   }
   merge_block(states);
   const size_t padded = padded_channels(c.d);
+  c.operands->take_values(rows, padded, keys.values + index * keys.value_stride);
   for (size_t i = 0; i < tiles; ++i) {
     const Tile tile = tile_at(i);
     if (tile.vectors == 0) continue;
-    tile_values(tile.rows, (tile.vectors + 1) / 2, padded,
+    tile_values(*c.operands, tile.rows, (tile.vectors + 1) / 2, padded,
                 reinterpret_cast<int16_t*>(states.weights) + tile.row * kBlockKeys,
-                keys.values + index * keys.value_stride, states.before + tile.row,
-                states.now + tile.row, states.out + tile.row * padded);
+                states.before + tile.row, states.now + tile.row, states.out + tile.row * padded);
   }
 }
 
@@ -231,7 +238,10 @@ void attention_s16(size_t rows, size_t d, const int16_t* q, size_t ldq, const fl
                    float scale, size_t first, bool causal, size_t window, const Keys& keys,
                    float* out, size_t ldo, void* scratch) {
   if (rows == 0) return;
-  CallS16 c{d, q, ldq, q_scale, scale * 0x1.715476p+0F, first, {causal, window, keys.count}, &keys};
+  Operands operands;
+  CallS16 c{
+      d,     q,        ldq, q_scale, scale * 0x1.715476p+0F, first, {causal, window, keys.count},
+      &keys, &operands};
   const RowStates states = begin_rows(rows, d, scratch);
   const size_t high = c.mask(first + rows - 1).high;
   if (high > kFarApart && ldq > d) {

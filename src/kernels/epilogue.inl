@@ -3,8 +3,6 @@
 // the accumulators have, and so exist once instead of once for each height of tile. Included inside
 // the anonymous namespace of each ISA, after polynomials.inl.
 
-constexpr size_t kTileRows = 6;
-
 // f of 64 columns from their sums.
 inline void scale_sums(const int32_t* sums, float a_scale, const float* scale, const float* bias,
                        float* f) {

@@ -1,6 +1,6 @@
 // Products of 16-bit activations as two exact ones of 8 bits, over the `F` of <isa>/lanes.inl and
-// the gemm_u8s8_s32 of each ISA. Included inside its anonymous namespace, after that and
-// epilogue.inl.
+// the gemm_u8s8_s32 of each ISA and the height of its tiles, kTileRows. Included inside its
+// anonymous namespace, after those and epilogue.inl.
 
 // The rows of high and low bytes are one tile for the 8-bit product, so that weights that come from
 // memory are read once.

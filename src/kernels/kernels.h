@@ -79,7 +79,9 @@ struct Keys;  // kernels/attention.h
 struct KeysF32;
 
 struct Table {
-  const char* name;  // "ref", "avx2", "avx512vnni"
+  const char* name;  // "ref", "avx2", "avx512vnni", "amx"
+  // Rows that a product of integers computes at once: of a multiple of it, none are wasted.
+  size_t tile_rows;
 
   // C[m][n] = A[m][:] . B[:][n] (+ bias[n] when bias is not null, added once after the chain).
   // `packed` by pack_f32. Writes only columns [n0, n1), n0 a multiple of kPanelF32, so that threads
@@ -194,5 +196,6 @@ struct Table {
 extern const Table kRef;
 extern const Table kAvx2;
 extern const Table kAvx512Vnni;
+extern const Table kAmx;
 
 }  // namespace octavo::kernels

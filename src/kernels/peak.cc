@@ -75,6 +75,25 @@ void words_ymm() {
   }
 }
 
+#define TILES(acc) "tdpbusd %%tmm4,%%tmm5,%%tmm" acc "\n"
+// Ten products of 16 x 16 x 64 over four accumulators, as many as a kernel has; a sixteenth of the
+// rounds, since each takes sixteen cycles.
+constexpr int kTileMacs = 16 * 16 * 64 / 16;
+void tiles() {
+  struct alignas(64) {
+    uint8_t palette = 1;
+    uint8_t reserved[15] = {};
+    uint16_t bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } const shapes;
+  asm volatile("ldtilecfg %0" ::"m"(shapes));
+  for (int64_t i = 0; i < kRounds / 16; ++i) {
+    asm volatile(TILES("0") TILES("1") TILES("2") TILES("3") TILES("0") TILES("1") TILES("2")
+                     TILES("3") TILES("0") TILES("1")::);
+  }
+  asm volatile("tilerelease" ::);
+}
+
 double measure(void (*loop)(), int per_instruction, double seconds) {
   clear();
   double best = 0;
@@ -96,7 +115,7 @@ double measure(void (*loop)(), int per_instruction, double seconds) {
 double measure_f32_peak(std::string_view isa, double seconds) {
   if (!can_run(isa)) return 0;
 #if defined(__x86_64__)
-  if (isa == "avx512vnni") return measure(fma_zmm, 16, seconds);
+  if (isa == "avx512vnni" || isa == "amx") return measure(fma_zmm, 16, seconds);
   if (isa == "avx2") return measure(fma_ymm, 8, seconds);
 #endif
   return 0;
@@ -105,6 +124,7 @@ double measure_f32_peak(std::string_view isa, double seconds) {
 double measure_u8s8_peak(std::string_view isa, double seconds) {
   if (!can_run(isa)) return 0;
 #if defined(__x86_64__)
+  if (isa == "amx") return measure(tiles, kTileMacs, seconds);
   if (isa == "avx512vnni") return measure(dot_zmm, 64, seconds);
   if (isa == "avx2") return measure(pairs_ymm, 32, seconds);
 #endif
@@ -114,6 +134,8 @@ double measure_u8s8_peak(std::string_view isa, double seconds) {
 double measure_s16_peak(std::string_view isa, double seconds) {
   if (!can_run(isa)) return 0;
 #if defined(__x86_64__)
+  // Four products of bytes for one of words.
+  if (isa == "amx") return measure(tiles, kTileMacs / 4, seconds);
   if (isa == "avx512vnni") return measure(words_zmm, 32, seconds);
   if (isa == "avx2") return measure(words_ymm, 16, seconds);
 #endif

@@ -1,5 +1,10 @@
 #include "kernels/select.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -19,15 +24,28 @@ bool has_avx512vnni() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
+// Linux gives the 8 KiB of tiles to a process that asks, for all its threads; it refuses where a
+// thread's signal stack is too small for them.
+bool has_amx() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 struct Runnable {
-  std::array<const Table*, 3> tables{&kRef};
+  std::array<const Table*, 4> tables{&kRef};
   size_t count = 1;
   Runnable() {
 #if defined(__x86_64__)
     if (has_avx2()) tables[count++] = &kAvx2;
     if (has_avx512vnni()) tables[count++] = &kAvx512Vnni;
+    if (has_avx512vnni() && has_amx()) tables[count++] = &kAmx;
 #endif
   }
 };
@@ -54,6 +72,6 @@ const Table* best() {
   return decided;
 }
 
-const char* known() { return "ref avx2 avx512vnni"; }
+const char* known() { return "ref avx2 avx512vnni amx"; }
 
 }  // namespace octavo::kernels

@@ -14,7 +14,7 @@ std::span<const Table* const> runnable();
 // this CPU lacks or that does not exist: never a silent cap. Decided once.
 const Table* best();
 
-// Names of all tables ("ref avx2 avx512vnni"), for messages.
+// Names of all tables ("ref avx2 avx512vnni amx"), for messages.
 const char* known();
 
 }  // namespace octavo::kernels

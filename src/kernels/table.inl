@@ -1,5 +1,6 @@
 // Everything after the name of a Table, in the order of kernels.h: each instruction set defines these
 // very names in its own anonymous namespace.
+kTileRows,
 gemm_panels<float>,
 gemm_f32_unpacked,
 gemm_u8s8_s32,

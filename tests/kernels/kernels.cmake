@@ -1,8 +1,8 @@
-# AVX2 and AVX-512 again, through SIMDe, with baseline flags: see kernels/tables.h.
+# AVX2, AVX-512 and AMX again, through SIMDe, with baseline flags: see kernels/tables.h.
 find_path(OCTAVO_SIMDE_INCLUDE simde/x86/avx512.h)
 if(OCTAVO_SIMDE_INCLUDE)
   add_library(octavo_kernels_simde STATIC)
-  foreach(isa Avx2 Avx512Vnni)
+  foreach(isa Avx2 Avx512Vnni Amx)
     string(TOLOWER ${isa} folder)
     add_library(octavo_kernels_simde_${folder} OBJECT ${PROJECT_SOURCE_DIR}/src/kernels/${folder}/table.cc)
     # Before every other folder, so that <immintrin.h> is ours.

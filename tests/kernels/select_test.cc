@@ -46,7 +46,7 @@ TEST(Select, TheNamedOneOrNone) {
   for (const Table* table : runnable()) EXPECT_EQ(best_with(table->name), table->name);
   for (const char* unknown : {"sse2", "AVX2", "avx2 ", "avx512"})
     EXPECT_EQ(best_with(unknown), "none");
-  for (const Table* table : {&kRef, &kAvx2, &kAvx512Vnni}) {
+  for (const Table* table : {&kRef, &kAvx2, &kAvx512Vnni, &kAmx}) {
     bool here = false;
     for (const Table* r : runnable()) here = here || r == table;
     if (!here) {

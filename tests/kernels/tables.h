@@ -1,7 +1,7 @@
 #pragma once
-// The tables that kernel tests loop over: what this CPU runs, and the same sources of AVX2 and
-// AVX-512 once more, compiled through SIMDe for any CPU (simde/), so that no machine leaves an
-// instruction set untested.
+// The tables that kernel tests loop over: what this CPU runs, and the same sources of AVX2,
+// AVX-512 and AMX once more, compiled through SIMDe for any CPU (simde/), so that no machine leaves
+// an instruction set untested.
 
 #include <vector>
 
@@ -11,6 +11,7 @@ namespace octavo::kernels {
 #ifdef OCTAVO_SIMDE
 extern const Table kSimdeAvx2;
 extern const Table kSimdeAvx512Vnni;
+extern const Table kSimdeAmx;
 #endif
 }  // namespace octavo::kernels
 
@@ -22,6 +23,7 @@ inline std::vector<const kernels::Table*> tables() {
 #ifdef OCTAVO_SIMDE
   all.push_back(&kernels::kSimdeAvx2);
   all.push_back(&kernels::kSimdeAvx512Vnni);
+  all.push_back(&kernels::kSimdeAmx);
 #endif
   return all;
 }

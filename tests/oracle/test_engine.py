@@ -107,7 +107,8 @@ def test_a_cache_that_cannot_be_written_changes_nothing(embed, tmp_path):
 def test_instruction_sets_threads_and_batches_give_the_same_bytes(embed):
     cpu = pathlib.Path("/proc/cpuinfo").read_text()
     first, _ = embed()
-    for name, flag in (("ref", ""), ("avx2", " avx2 "), ("avx512vnni", " avx512_vnni ")):
+    for name, flag in (("ref", ""), ("avx2", " avx2 "), ("avx512vnni", " avx512_vnni "),
+                       ("amx", " amx_int8 ")):
         if flag not in cpu:
             continue
         for options in (("--threads", 1), ("--threads", 3, "--max-batch-tokens", 8), ("--max-batch-tokens", 100000)):

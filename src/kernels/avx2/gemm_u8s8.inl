@@ -4,6 +4,8 @@
 // much as the multiplications it feeds (57 instead of 72 GMAC/s, Zen 4); B is widened as it is
 // loaded.
 
+constexpr size_t kTileRows = 6;
+
 constexpr size_t kBlockRows = 24;
 constexpr size_t kBlockK = 1024;
 // Rows of the buffer begin in different sets of the cache: 24 rows 2 KiB apart would share two.

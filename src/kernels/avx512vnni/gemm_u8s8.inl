@@ -1,6 +1,8 @@
 // C = A B in tiles of 6 x 64: 24 accumulators, four loads of B and one broadcast per row for every
 // four k. A is read where it lies; of its last, incomplete group of four only the bytes that exist.
 
+constexpr size_t kTileRows = 6;
+
 // GCC 12 copies accumulators around the intrinsic and spills them (a third of the speed, measured);
 // one instruction in asm leaves it nothing to get wrong. vpdpbusd does not saturate (vpdpbusds
 // would).

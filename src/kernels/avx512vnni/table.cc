@@ -30,6 +30,7 @@ namespace {
 #include "kernels/avx512vnni/attention.inl"
 #include "kernels/gemm_u16s8.inl"
 // after its tiles
+#include "kernels/attention_operands.inl"
 #include "kernels/attention_rows.inl"
 // after its blocks
 #include "kernels/attention_f32.inl"

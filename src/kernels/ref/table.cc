@@ -88,10 +88,12 @@ void gemm_u8s8_f32(size_t m, size_t n0, size_t n1, const uint8_t* a, size_t lda,
     }
   }
 }
+constexpr size_t kTileRows = 6;
 // after rows.inl and the products above
 #include "kernels/gemm_u16s8.inl"
 #include "kernels/ref/attention.inl"
 // after its tiles
+#include "kernels/attention_operands.inl"
 #include "kernels/attention_rows.inl"
 // after its blocks
 #include "kernels/attention_f32.inl"

@@ -103,10 +103,11 @@ void Forward::multiply(const Linear& linear, const Input& input, size_t first_co
   const size_t panels = ceil_div(last_column - first_column, panel);
   const auto threads = static_cast<size_t>(pool_.threads());
   const size_t m = input.count;
-  // Enough tasks for the threads to finish together, each of rows that are whole tiles of six.
+  // Enough tasks for the threads to finish together, each of rows that are whole tiles.
   const size_t wanted = std::max(ceil_div(4 * threads, panels), ceil_div(m, kTaskRows));
   const size_t most = std::max<size_t>(1, m / 24);
-  const size_t task_rows = ceil_div(ceil_div(m, std::min(wanted, most)), 6) * 6;
+  const size_t task_rows =
+      ceil_div(ceil_div(m, std::min(wanted, most)), t_.tile_rows) * t_.tile_rows;
   const size_t row_blocks = ceil_div(m, task_rows);
   const bool wide = spec.scales == RowScales::row16;
   const size_t macs_a_cycle = spec.kind != WeightKind::s8 ? 16 : wide ? 32 : 64;

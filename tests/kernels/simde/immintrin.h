@@ -179,3 +179,5 @@ using __mmask16 = uint16_t;
 #define _mm512_cvtepi8_epi32(a) octavo::simde::convert<__m512i, int32_t, int8_t>(a)
 #define _mm512_cvtepu16_epi32(a) octavo::simde::convert<__m512i, uint32_t, uint16_t>(a)
 #define _mm512_cvtusepi32_epi8(a) octavo::simde::saturated_bytes(a)
+
+#include "tiles.h"
