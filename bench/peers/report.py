@@ -81,7 +81,7 @@ def cell(result, engine, workload):
 def ratio_rows(result, ours):
     """Octavo's INT8 over the best peer, and over those that a goal names."""
     works, rows = workloads_of(result), []
-    goals = {} if result["isa"] else {who: g for (model, who), g in GOALS.items() if model == result["model"]}
+    goals = {} if result["isa"] == "avx2" else {who: g for (model, who), g in GOALS.items() if model == result["model"]}
     for who in dict.fromkeys(["best peer", *goals]):
         def peer(work):
             if who == "best peer":
@@ -190,7 +190,7 @@ def key_of(result):
 def tables(result, picture=None):
     key = key_of(result)
     title = TITLES.get(result["model"], result["model"]) + (", texts in" if result["input"] == "texts" else "") + (
-        ", AVX2 only" if result["isa"] else "")
+        {"avx2": ", AVX2 only", "amx": ", on a CPU with AMX", "": ""}[result["isa"]])
     parts = [f"## {title}", facts(result)]
     if picture:
         parts.append(f"![tokens a second by length]({picture})")

@@ -210,8 +210,10 @@ def main():
         works = {n: w for n, w in works.items() if n in (*args.only.split(";"), CHECK)}
     if args.texts and "texts" not in next(iter(works.values())):
         sys.exit(f"{args.model}: its tokenizer is no trained one, there are no texts")
-    result = {"model": args.model, "input": "texts" if args.texts else "ids", "isa": "avx2" if args.avx2 else "",
-              "threads": args.threads, "rounds": args.rounds, "machine": common.machine(), "mixed": made["mixed"],
+    here = common.machine()
+    isa = "avx2" if args.avx2 else "amx" if "amx_int8" in here["isa"] else ""  # a section of its own in the page
+    result = {"model": args.model, "input": "texts" if args.texts else "ids", "isa": isa,
+              "threads": args.threads, "rounds": args.rounds, "machine": here, "mixed": made["mixed"],
               "tokens": {n: w["tokens"] for n, w in works.items()}, "texts": {n: len(w["ids"]) for n, w in works.items()}}
     with tempfile.TemporaryDirectory() as scratch, open(args.work / "peers.log", "a") as log:
         scratch = pathlib.Path(scratch)
