@@ -140,7 +140,8 @@ def memory_table(result):
     def seconds(values):
         return f"{statistics.median(values):.2f}" if values else "-"
 
-    singles = [w for w in workloads_of(result) if w.startswith("1 x")]
+    measured = workloads_of(result)
+    singles = [w for w in measured if w.startswith("1 x")] or measured
     short = "1 x 512" if "1 x 512" in singles else singles[-1]
     rows = []
     for engine in result["engines"]:
