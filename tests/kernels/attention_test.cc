@@ -74,8 +74,8 @@ TEST(Attention, CloseToDoubleOverALongText) {
 }
 
 TEST(Attention, EveryIsaGivesTheBytesOfRef) {
-  for (const size_t d : {1, 5, 8, 16, 24, 32, 48, 64, 80, 128}) {
-    for (const size_t tokens : {1, 2, 7, 17, 33, 63, 64, 65, 100, 128, 129}) {
+  for (const size_t d : {1, 5, 8, 16, 24, 32, 48, 64, 72, 80, 100, 128, 256}) {
+    for (const size_t tokens : {1, 2, 7, 17, 33, 48, 63, 64, 65, 100, 128, 129}) {
       const Masking& masking = kMaskings[(d + tokens) % std::size(kMaskings)];
       Head h(tokens, d, 3, d % 3);
       h.causal = masking.causal;

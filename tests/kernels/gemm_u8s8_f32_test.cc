@@ -183,6 +183,22 @@ TEST(GemmU8S8F32, EverySizeAndEpilogue) {
   }
 }
 
+// Blocks of rows one after the other, the last one smaller: what becomes of one is computed between
+// the products of the next.
+TEST(GemmU8S8F32, SeveralBlocksOfTiles) {
+  size_t turn = 0;
+  for (const size_t m : {16, 17, 33, 40, 64, 81}) {
+    for (const size_t n : {32, 64, 65, 130, 200}) {
+      for (const size_t k : {36, 64, 120}) {
+        for (const Epilogue e : kEpilogues) {
+          Problem(m, n, k, e, turn % 2 == 0, turn % 3).expect_right();
+          ++turn;
+        }
+      }
+    }
+  }
+}
+
 TEST(GemmU8S8F32, DeeperThanABlock) {
   size_t turn = 0;
   for (const size_t m : {1, 6, 7, 12, 13, 14, 15, 25, 193}) {

@@ -80,6 +80,20 @@ TEST(GemmU8S8, ExactForEverySize) {
   }
 }
 
+// Rows of one and of two tiles of sixteen, and depths that tiles divide in one, two and more parts,
+// or do not.
+TEST(GemmU8S8, ExactForEveryTile) {
+  for (const size_t m : {4, 15, 16, 17, 31, 32, 33, 48, 49, 70}) {
+    for (const size_t n : {64, 100, 192}) {
+      for (const size_t k : {28, 32, 36, 60, 64, 68, 96, 100, 160, 256}) {
+        Problem problem(m, n, k, (m + n) % 3);
+        problem.pack();
+        problem.expect_exact((m + k) % 2);
+      }
+    }
+  }
+}
+
 TEST(GemmU8S8, ExactForModelSizes) {
   for (const size_t m : {1, 13}) {
     for (const size_t n : {64, 192, 1024}) {
