@@ -20,7 +20,8 @@ TEST(Peak, OfWhatTheCpuRuns) {
       EXPECT_EQ(u8s8, 0);
       continue;
     }
-    // One multiply-add a cycle at 10 MHz, and 64 lanes twice a cycle at 10 GHz, eight times that in tiles.
+    // One multiply-add a cycle at 10 MHz, and 64 lanes twice a cycle at 10 GHz, eight times that in
+    // tiles.
     EXPECT_GT(f32, 0.01) << table->name;
     EXPECT_LT(f32, 1280) << table->name;
     EXPECT_GT(u8s8, 0.01) << table->name;
