@@ -78,6 +78,14 @@ TEST(ThreadPool, WhatABodyThrowsComesOutOnce) {
   }
 }
 
+// Right after a region, and while its threads are only about to begin.
+TEST(ThreadPool, EndsAtAnyTime) {
+  for (int round = 0; round < 40000; ++round) {
+    ThreadPool pool(2);
+    if (round % 4 != 0) pool.parallel_for(2, 1, [](size_t, size_t) {});
+  }
+}
+
 TEST(ThreadPool, SleepsWhenIdle) {
   ThreadPool pool(2);
   pool.parallel_for(64, 1, [](size_t, size_t) {});
