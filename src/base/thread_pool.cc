@@ -122,8 +122,8 @@ struct ThreadPool::State {
     inside_region = true;         // a parallel_for inside a body runs alone
     uint32_t seen = 0;
     for (;;) {
-      // In this order: who ends the pool sets `stop` first and changes `open` then, so that a worker
-      // that misses the one waits for a value that is no longer there.
+      // In this order: who ends the pool sets `stop` first and changes `open` then, so that a
+      // worker that misses the one waits for a value that is no longer there.
       const uint32_t now = open.load();
       if (stop.load()) return;
       if (now == seen || (now & 1U) == 0) {
