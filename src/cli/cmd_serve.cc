@@ -162,8 +162,9 @@ Status run(Options& options) {
                  "asks for a key\n");
   for (const std::string& line : server.explain())
     std::fprintf(stderr, "octavo: %s\n", line.c_str());
-  std::fprintf(stderr, "octavo: serving on %s\n", server.url().c_str());
+  // First: who has read that it serves may end it.
   const InterruptHandler first_signal([&server] { server.stop(); });
+  std::fprintf(stderr, "octavo: serving on %s\n", server.url().c_str());
   const Status status = server.run();
   spdlog::shutdown();  // writes what waits
   return status;

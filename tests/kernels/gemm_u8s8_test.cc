@@ -94,6 +94,14 @@ TEST(GemmU8S8, ExactForEveryTile) {
   }
 }
 
+TEST(GemmU8S8, NoDepthGivesZeros) {
+  for (const size_t m : {1, 5, 40}) {
+    Problem problem(m, 70, 0, 1);
+    problem.pack();
+    problem.expect_exact(1);
+  }
+}
+
 TEST(GemmU8S8, ExactForModelSizes) {
   for (const size_t m : {1, 13}) {
     for (const size_t n : {64, 192, 1024}) {

@@ -15,7 +15,7 @@ constexpr size_t kFewRows = 4;
 // Of k in equal parts: the largest that is a whole number of fours and fits into a tile, since
 // other tiles for a rest would wipe the accumulators. 0: below half a tile.
 inline size_t tile_depth(size_t k) {
-  if (k % 4 != 0) return 0;
+  if (k == 0 || k % 4 != 0) return 0;
   for (size_t parts = (k + kTileBytes - 1) / kTileBytes; k / parts >= kTileBytes / 2; ++parts) {
     if (k % (4 * parts) == 0) return k / parts;
   }
