@@ -1,7 +1,7 @@
 // bench_kernels --benchmark_filter=attention_s16/avx2 : one head over a whole sequence, causal, 64
 // queries a call as the forward pass makes them, keys and values packed beforehand. Multiply-adds
-// are counted for the keys that a query sees; %peak is of vpdpwssd (or vpmaddwd + vpaddd), of FMA
-// for float. Then what packing costs an element.
+// are counted for the keys that a query sees; %peak is of vpdpwssd (or vpmaddwd + vpaddd; amx: of
+// its tiles), of FMA for float. Then what packing costs an element.
 
 #include "kernels/attention.h"
 

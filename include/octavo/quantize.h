@@ -2,10 +2,12 @@
 // Dynamic INT8: in the form of ONNX Runtime's quantize_dynamic (the same nodes, names, scales and
 // bytes), or with a scale for every row of activations.
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "octavo/progress.h"
@@ -45,6 +47,17 @@ struct CompensatedRounds {
 
 // How the rows of the embedding table (a Gather by input_ids) are stored: int8 with a scale a row.
 enum class TableType : uint8_t { float32, int8, bfloat16, float16 };
+
+// The values of both by the names that the command line, reports and Python have for them.
+inline constexpr std::array kActivationsNames = {
+    std::pair{"per-tensor", Activations::per_tensor},
+    std::pair{"per-token", Activations::per_token},
+    std::pair{"per-token-16", Activations::per_token_16}};
+inline constexpr std::array kTableTypeNames = {
+    std::pair{"float32", TableType::float32}, std::pair{"int8", TableType::int8},
+    std::pair{"bfloat16", TableType::bfloat16}, std::pair{"float16", TableType::float16}};
+const char* name_of(Activations activations);
+const char* name_of(TableType type);
 
 struct QuantizeOptions {
   bool per_channel = false;

@@ -20,8 +20,8 @@ CLI::Validator whole(uint64_t low, uint64_t high);
 CLI::Validator number(double low, double high);
 // One of the names, whatever its case; the option's value is what the name stands for.
 CLI::Validator choice(std::map<std::string, int> values);
-template <class T>
-CLI::Validator choice(const std::map<std::string, T>& values) {
+template <class Values>
+CLI::Validator choice(const Values& values) {
   std::map<std::string, int> numbers;
   for (const auto& [name, value] : values) numbers[name] = static_cast<int>(value);
   return choice(numbers);

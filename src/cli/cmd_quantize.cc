@@ -41,23 +41,6 @@ also when nothing would be quantized.)";
 
 using Json = nlohmann::ordered_json;
 
-const std::map<std::string, Activations> kActivations = {
-    {"per-tensor", Activations::per_tensor},
-    {"per-token", Activations::per_token},
-    {"per-token-16", Activations::per_token_16}};
-
-const std::map<std::string, TableType> kTables = {{"float32", TableType::float32},
-                                                  {"int8", TableType::int8},
-                                                  {"bfloat16", TableType::bfloat16},
-                                                  {"float16", TableType::float16}};
-
-template <class T>
-std::string name_in(const std::map<std::string, T>& names, T wanted) {
-  for (const auto& [name, value] : names)
-    if (value == wanted) return name;
-  return {};
-}
-
 Json to_json(const QuantizeReport& r) {
   Json out = {{"bytes_before", r.bytes_before}, {"bytes_after", r.bytes_after},
               {"quantized", Json::array()},     {"kept", Json::array()},
@@ -85,17 +68,17 @@ Json to_json(const QuantizeReport& r) {
                                 {"weight", q.weight},
                                 {"bytes_before", q.weight_bytes_before},
                                 {"bytes_after", q.weight_bytes_after},
-                                {"activations", name_in(kActivations, q.activations)}});
+                                {"activations", name_of(q.activations)}});
   if (!r.table.name.empty())
     out["table"] = {{"weight", r.table.name},
-                    {"type", name_in(kTables, r.table.type)},
+                    {"type", name_of(r.table.type)},
                     {"bytes_before", r.table.bytes_before},
                     {"bytes_after", r.table.bytes_after},
                     {"also_read_by", r.table.also_read_by}};
   if (r.size) {
     Json forms = Json::array();
     for (const auto& form : r.size->forms)
-      forms.push_back({{"table", name_in(kTables, form.table)}, {"bytes", form.bytes}});
+      forms.push_back({{"table", name_of(form.table)}, {"bytes", form.bytes}});
     out["size"] = {
         {"limit", r.size->limit}, {"forms", std::move(forms)}, {"chosen", r.size->chosen}};
   }
@@ -106,7 +89,7 @@ Json to_json(const QuantizeReport& r) {
 void print(const QuantizeReport& r) {
   Table done({"quantized", "weight", "activations", "before", "after"});
   for (const auto& q : r.quantized)
-    done.add({q.node, q.weight, name_in(kActivations, q.activations),
+    done.add({q.node, q.weight, name_of(q.activations),
               human_bytes(static_cast<uint64_t>(q.weight_bytes_before)),
               human_bytes(static_cast<uint64_t>(q.weight_bytes_after))});
   std::fputs(done.str().c_str(), stdout);
@@ -118,7 +101,7 @@ void print(const QuantizeReport& r) {
   if (!r.table.name.empty())
     std::printf("\nembedding table %s: %s -> %s, %s\n", r.table.name.c_str(),
                 human_bytes(r.table.bytes_before).c_str(), human_bytes(r.table.bytes_after).c_str(),
-                name_in(kTables, r.table.type).c_str());
+                name_of(r.table.type));
   std::printf("\n%zu nodes quantized, %zu kept; weights %s -> %s\n", r.quantized.size(),
               r.kept.size(), human_bytes(r.bytes_before).c_str(),
               human_bytes(r.bytes_after).c_str());
@@ -186,7 +169,7 @@ void add_quantize(CLI::App& app, Context& context) {
       ->add_option("--activations", o.activations,
                    "what shares a scale of the activations: per-tensor (as quantize_dynamic), "
                    "per-token, or per-token-16 (16 bits in two products)")
-      ->transform(choice(kActivations))
+      ->transform(choice(kActivationsNames))
       ->default_str("per-tensor");
   command
       ->add_option("--protect", o.protect,
@@ -213,7 +196,7 @@ void add_quantize(CLI::App& app, Context& context) {
           ->add_option("--table", o.table,
                        "how the embedding table is stored: float32, int8 (a scale a row), bfloat16 "
                        "or float16")
-          ->transform(choice(kTables))
+          ->transform(choice(kTableTypeNames))
           ->default_str("float32");
   add_max_size(*command, o.max_size,
                "store the embedding table in the form that loses least with which OUT and its "

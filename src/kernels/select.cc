@@ -38,6 +38,11 @@ bool has_amx() {
 }
 #endif
 
+const char* wanted() {
+  const char* name = std::getenv("OCTAVO_CPU");
+  return name == nullptr ? "" : name;
+}
+
 struct Runnable {
   std::array<const Table*, 4> tables{&kRef};
   size_t count = 1;
@@ -45,17 +50,18 @@ struct Runnable {
 #if defined(__x86_64__)
     if (has_avx2()) tables[count++] = &kAvx2;
     if (has_avx512vnni()) tables[count++] = &kAvx512Vnni;
-    if (has_avx512vnni() && has_amx()) tables[count++] = &kAmx;
+    // Tiles are the process's from then on: not asked for where another table is named.
+    const bool other = *wanted() != '\0' && std::strcmp(wanted(), kAmx.name) != 0;
+    if (!other && has_avx512vnni() && has_amx()) tables[count++] = &kAmx;
 #endif
   }
 };
 
 const Table* decide() {
   const auto tables = runnable();
-  const char* wanted = std::getenv("OCTAVO_CPU");
-  if (wanted == nullptr || *wanted == '\0') return tables.back();
+  if (*wanted() == '\0') return tables.back();
   for (const Table* table : tables) {
-    if (std::strcmp(table->name, wanted) == 0) return table;
+    if (std::strcmp(table->name, wanted()) == 0) return table;
   }
   return nullptr;
 }

@@ -13,32 +13,6 @@ namespace octavo::python {
 
 namespace {
 
-const char* activations_name(Activations activations) {
-  switch (activations) {
-    case Activations::per_tensor:
-      return "per-tensor";
-    case Activations::per_token:
-      return "per-token";
-    case Activations::per_token_16:
-      break;
-  }
-  return "per-token-16";
-}
-
-const char* table_name(TableType type) {
-  switch (type) {
-    case TableType::int8:
-      return "int8";
-    case TableType::bfloat16:
-      return "bfloat16";
-    case TableType::float16:
-      return "float16";
-    case TableType::float32:
-      break;
-  }
-  return "float32";
-}
-
 // Names that come out of files need not be UTF-8.
 template <class T>
 auto text(std::string T::*member) {
@@ -149,8 +123,7 @@ void add_quantize_report(nb::module_& module) {
       .def_prop_ro("weight", text(&Quantized::weight))
       .def_ro("bytes_before", &Quantized::weight_bytes_before)
       .def_ro("bytes_after", &Quantized::weight_bytes_after)
-      .def_prop_ro("activations",
-                   [](const Quantized& node) { return activations_name(node.activations); });
+      .def_prop_ro("activations", [](const Quantized& node) { return name_of(node.activations); });
   using Kept = QuantizeReport::Kept;
   nb::class_<Kept>(module, "KeptNode")
       .def_prop_ro("node", text(&Kept::node))
@@ -158,7 +131,7 @@ void add_quantize_report(nb::module_& module) {
   using Table = QuantizeReport::Table;
   nb::class_<Table>(module, "QuantizedTable")
       .def_prop_ro("name", text(&Table::name))
-      .def_prop_ro("type", [](const Table& table) { return table_name(table.type); })
+      .def_prop_ro("type", [](const Table& table) { return name_of(table.type); })
       .def_ro("bytes_before", &Table::bytes_before)
       .def_ro("bytes_after", &Table::bytes_after)
       .def_prop_ro("also_read_by", texts(&Table::also_read_by));

@@ -25,9 +25,8 @@ using Path = std::filesystem::path;
 using Paths = std::optional<Path>;
 
 // The value that goes by the name; errors list the names there are.
-template <class T>
-T named(const char* what, const std::string& name,
-        std::initializer_list<std::pair<const char*, T>> values) {
+template <class T, class Values = std::initializer_list<std::pair<const char*, T>>>
+T named(const char* what, const std::string& name, const Values& values) {
   std::string known;
   for (const auto& [one, value] : values) {
     if (name == one) return value;
@@ -38,10 +37,7 @@ T named(const char* what, const std::string& name,
 }
 
 Activations activations_of(const std::string& name) {
-  return named<Activations>("activations", name,
-                            {{"per-tensor", Activations::per_tensor},
-                             {"per-token", Activations::per_token},
-                             {"per-token-16", Activations::per_token_16}});
+  return named<Activations>("activations", name, kActivationsNames);
 }
 
 // alpha="auto": None here, and what goes with it.
@@ -112,11 +108,7 @@ QuantizeReport quantize(const Path& input, const Path& output, bool per_channel,
     options.search = std::move(search);
   }
   if (compensate) options.compensate = CompensatedRounds{folder, texts};
-  options.table = named<TableType>("table", table,
-                                   {{"float32", TableType::float32},
-                                    {"int8", TableType::int8},
-                                    {"bfloat16", TableType::bfloat16},
-                                    {"float16", TableType::float16}});
+  options.table = named<TableType>("table", table, kTableTypeNames);
   options.max_size = max_size;
   options.external_data = external_data;
   return value_of(run_reporting(callback, [&](const Progress& progress) {

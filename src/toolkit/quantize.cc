@@ -31,6 +31,13 @@ constexpr size_t kMaxNameForRegex = 4096;
 // Nodes that an error message lists.
 constexpr size_t kListed = 20;
 
+template <class Names, class T>
+const char* name_in(const Names& names, T wanted) {
+  for (const auto& [name, value] : names)
+    if (value == wanted) return name;
+  return "";
+}
+
 struct Pattern {
   std::string pattern;
   std::regex regex;
@@ -128,6 +135,9 @@ Error nothing_to_do(const QuantizeReport& report) {
 }
 
 }  // namespace
+
+const char* name_of(Activations activations) { return name_in(kActivationsNames, activations); }
+const char* name_of(TableType type) { return name_in(kTableTypeNames, type); }
 
 Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                                       const std::filesystem::path& output,

@@ -208,25 +208,11 @@ json protection(const ReportInput& input) {
           {"sites", std::move(sites)}};
 }
 
-const char* table_name(TableType type) {
-  switch (type) {
-    case TableType::int8:
-      return "int8";
-    case TableType::bfloat16:
-      return "bfloat16";
-    case TableType::float16:
-      return "float16";
-    case TableType::float32:
-      break;
-  }
-  return "float32";
-}
-
 json size_choice(const std::optional<SizeChoice>& choice) {
   if (!choice) return {};
   json forms = json::array();
   for (const SizeChoice::Form& form : choice->forms)
-    forms.push_back({{"table", table_name(form.table)}, {"bytes", form.bytes}});
+    forms.push_back({{"table", name_of(form.table)}, {"bytes", form.bytes}});
   return {{"limit", choice->limit}, {"forms", std::move(forms)}, {"chosen", choice->chosen}};
 }
 
@@ -313,46 +299,45 @@ json make_report(const ReportInput& input) {
     recipe.alpha = recipe.alpha_rotated.value_or(recipe.alpha);
   if (const auto& choice = input.build.quantization.size)
     recipe.table = choice->forms[choice->chosen].table;
-  return {
-      {"format", kFormat},
-      {"octavo", kVersion},
-      {"source",
-       {{"name", input.source},
-        {"architecture", input.build.import.architecture},
-        {"parameters", input.build.import.parameters}}},
-      {"use",
-       {{"pooling", pooling_key(input.use.pooling)},
-        {"normalize", input.use.normalize},
-        {"max_length", input.use.max_length}}},
-      {"settings",
-       {{"profile", input.options.profile == Profile::accurate ? "accurate" : "compat"},
-        {"alpha", input.options.search ? json("auto") : json(recipe.alpha)},
-        {"protect", input.options.protect},
-        {"target_cos", optional_number(recipe.target_cos)},
-        {"max_extra_macs", optional_number(recipe.max_extra_macs)},
-        {"max_size", input.options.max_size ? json(*input.options.max_size) : json()},
-        {"activations", recipe.activations == Activations::per_tensor ? "per-tensor" : "per-token"},
-        {"table", table_name(recipe.table)},
-        {"rounding", recipe.compensate ? "compensated" : "nearest"},
-        {"rotate", recipe.rotate != RotateResidual::no},
-        {"calibration", calibration(input)},
-        {"per_channel", true},
-        {"weight_type", "qint8"},
-        {"op_types", {"MatMul"}}}},
-      {"command", command},
-      {"rotation", rotation(input)},
-      {"smoothing", smoothing(input)},
-      {"alpha_search", alpha_search(input.build.smoothing.search)},
-      {"protection", protection(input)},
-      {"size_choice", size_choice(input.build.quantization.size)},
-      {"quantization", quantization(input.build.quantization)},
-      {"quality", quality(input)},
-      {"retrieval", input.build.retrieval ? evaluation_json(*input.build.retrieval) : json()},
-      {"speed", input.speed},
-      {"sizes", sizes(input.build)},
-      {"size_parts", size_parts_json(input.build)},
-      {"files", std::move(files)},
-      {"history", json::array()}};
+  return {{"format", kFormat},
+          {"octavo", kVersion},
+          {"source",
+           {{"name", input.source},
+            {"architecture", input.build.import.architecture},
+            {"parameters", input.build.import.parameters}}},
+          {"use",
+           {{"pooling", pooling_key(input.use.pooling)},
+            {"normalize", input.use.normalize},
+            {"max_length", input.use.max_length}}},
+          {"settings",
+           {{"profile", input.options.profile == Profile::accurate ? "accurate" : "compat"},
+            {"alpha", input.options.search ? json("auto") : json(recipe.alpha)},
+            {"protect", input.options.protect},
+            {"target_cos", optional_number(recipe.target_cos)},
+            {"max_extra_macs", optional_number(recipe.max_extra_macs)},
+            {"max_size", input.options.max_size ? json(*input.options.max_size) : json()},
+            {"activations", name_of(recipe.activations)},
+            {"table", name_of(recipe.table)},
+            {"rounding", recipe.compensate ? "compensated" : "nearest"},
+            {"rotate", recipe.rotate != RotateResidual::no},
+            {"calibration", calibration(input)},
+            {"per_channel", true},
+            {"weight_type", "qint8"},
+            {"op_types", {"MatMul"}}}},
+          {"command", command},
+          {"rotation", rotation(input)},
+          {"smoothing", smoothing(input)},
+          {"alpha_search", alpha_search(input.build.smoothing.search)},
+          {"protection", protection(input)},
+          {"size_choice", size_choice(input.build.quantization.size)},
+          {"quantization", quantization(input.build.quantization)},
+          {"quality", quality(input)},
+          {"retrieval", input.build.retrieval ? evaluation_json(*input.build.retrieval) : json()},
+          {"speed", input.speed},
+          {"sizes", sizes(input.build)},
+          {"size_parts", size_parts_json(input.build)},
+          {"files", std::move(files)},
+          {"history", json::array()}};
 }
 
 Result<json> speed_report(const fs::path& file) {

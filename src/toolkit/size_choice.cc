@@ -9,16 +9,10 @@ namespace octavo {
 
 namespace {
 
-struct Candidate {
-  TableType type;
-  const char* name;
-};
 // float16 keeps 11 bits of a number, bfloat16 8, a byte of a row's range about as many as its
 // smaller numbers have left.
-constexpr Candidate kCandidates[] = {{TableType::float32, "float32"},
-                                     {TableType::float16, "float16"},
-                                     {TableType::bfloat16, "bfloat16"},
-                                     {TableType::int8, "int8"}};
+constexpr TableType kCandidates[] = {TableType::float32, TableType::float16, TableType::bfloat16,
+                                     TableType::int8};
 
 // What a file takes beside its tensors: names, nodes, and the gaps between tensors.
 uint64_t estimate(const Graph& graph) {
@@ -53,20 +47,20 @@ Result<SizeChoice> choose_size(const Model& model, const QuantizeDynamicOptions&
   SizeChoice choice;
   choice.limit = limit;
   std::string known;
-  for (const Candidate& candidate : kCandidates) {
+  for (const TableType candidate : kCandidates) {
     Model copy = done.model;
     QuantizeReport report = done.report;
-    const Status made = quantize_table(copy, candidate.type, pool, report);
+    const Status made = quantize_table(copy, candidate, pool, report);
     if (!made) continue;  // no such table, or an opset without that type
-    if (candidate.type == TableType::float16 && !fits_float16(copy, report.table.name)) continue;
+    if (candidate == TableType::float16 && !fits_float16(copy, report.table.name)) continue;
     const uint64_t bytes = report.bytes_after + estimate(copy.graph) + beside;
     // bfloat16 takes what float16 takes and loses more.
-    const bool repeats = !choice.forms.empty() && candidate.type == TableType::bfloat16 &&
+    const bool repeats = !choice.forms.empty() && candidate == TableType::bfloat16 &&
                          choice.forms.back().table == TableType::float16;
     if (repeats) continue;
-    choice.forms.push_back({candidate.type, bytes});
+    choice.forms.push_back({candidate, bytes});
     known += std::string(known.empty() ? "" : ", ") + grouped_digits(bytes) + " with a " +
-             candidate.name + " table";
+             name_of(candidate) + " table";
   }
   const auto fits = std::find_if(choice.forms.begin(), choice.forms.end(),
                                  [&](const SizeChoice::Form& f) { return f.bytes <= limit; });

@@ -74,7 +74,7 @@ TEST(Attention, CloseToDoubleOverALongText) {
 }
 
 TEST(Attention, EveryIsaGivesTheBytesOfRef) {
-  for (const size_t d : {1, 5, 8, 16, 24, 32, 48, 64, 72, 80, 100, 128, 256}) {
+  for (const size_t d : {1, 5, 8, 16, 24, 32, 48, 64, 72, 80, 96, 100, 128, 252, 256, 260}) {
     for (const size_t tokens : {1, 2, 7, 17, 33, 48, 63, 64, 65, 100, 128, 129}) {
       const Masking& masking = kMaskings[(d + tokens) % std::size(kMaskings)];
       Head h(tokens, d, 3, d % 3);
@@ -101,8 +101,9 @@ TEST(Attention, EveryIsaGivesTheBytesOfRef) {
 
 // Row by row, in twos, in sevens: the bits of all at once.
 TEST(Attention, ARowDoesNotDependOnItsNeighbours) {
+  size_t turn = 0;
   for (const Masking& masking : kMaskings) {
-    Head h(150, 40, 4);
+    Head h(150, turn++ % 2 == 0 ? 40 : 72, 4);
     h.causal = masking.causal;
     h.window = masking.window;
     for (const Table* table : test::tables()) {
@@ -128,19 +129,22 @@ TEST(Attention, ARowDoesNotDependOnItsNeighbours) {
 
 // Heads side by side in one row: the bits of a head by itself, also where the kernel copies them.
 TEST(Attention, QueriesMayLieApart) {
-  for (const size_t d : {5, 32}) {
+  for (const size_t d : {5, 32, 72, 128}) {
     Head h(300, d, 3);
+    const size_t rows = d < 64 ? 30 : 64;  // as many as tiles want
+    const size_t first = h.tokens - rows;
     for (const Table* table : test::tables()) {
       const Packed16 packed(h, *table);
       const size_t ldq = 3 * d + 1;
-      Guarded<int16_t> apart(29 * ldq + d);
-      Guarded<float> scale(30);
-      table->quantize_rows_f32_s16(30, d, h.q.data() + 270 * d, d, apart.data(), ldq, scale.data());
-      Guarded<float> out(30 * d);
-      Guarded<char> scratch(attention_scratch(30, d));
-      table->attention_s16(30, d, apart.data(), ldq, scale.data(), h.scale, 270, true, 0,
+      Guarded<int16_t> apart((rows - 1) * ldq + d);
+      Guarded<float> scale(rows);
+      table->quantize_rows_f32_s16(rows, d, h.q.data() + first * d, d, apart.data(), ldq,
+                                   scale.data());
+      Guarded<float> out(rows * d);
+      Guarded<char> scratch(attention_scratch(rows, d));
+      table->attention_s16(rows, d, apart.data(), ldq, scale.data(), h.scale, first, true, 0,
                            packed.view, out.data(), d, scratch.data());
-      EXPECT_TRUE(same_bytes(run_s16(h, packed, *table, 270, 300), out)) << table->name;
+      EXPECT_TRUE(same_bytes(run_s16(h, packed, *table, first, h.tokens), out)) << table->name;
     }
   }
 }
@@ -150,10 +154,11 @@ TEST(Attention, NothingLeaksFromWhatARowDoesNotSee) {
   for (const size_t changed : {1, 40, 63, 64, 100, 129}) {
     for (const float value : {3.0F, 1e6F, std::numeric_limits<float>::infinity(), NAN}) {
       for (const size_t window : {0, 30}) {
-        Head h(130, 24, 3);
+        const size_t d = changed == 40 || changed == 100 ? 72 : 24;  // tiles take the wider ones
+        Head h(130, d, 3);
         h.window = window;
         for (const Table* table : test::tables()) {
-          Head other(130, 24, 3);
+          Head other(130, d, 3);
           other.window = window;
           for (size_t c = 0; c < h.d; c += 2) {
             other.k[changed * h.ld + c] = value;

@@ -229,8 +229,11 @@ TEST(GemmU8S8F32, NeverSaturates) {
 }
 
 TEST(GemmU8S8F32, EmptyAndBrokenRows) {
+  size_t turn = 0;
   for (const Epilogue e : kEpilogues) {
-    Problem problem(8, 96, 20, e, false);
+    // Without tiles and with them.
+    const bool tiles = turn++ % 2 != 0;
+    Problem problem(tiles ? 40 : 8, 96, tiles ? 36 : 20, e, false);
     problem.a_scale[2] = 0;
     problem.a_scale[5] = std::numeric_limits<float>::quiet_NaN();
     const auto want = problem.run(kRef);
@@ -249,11 +252,11 @@ TEST(GemmU8S8F32, EmptyAndBrokenRows) {
 
 TEST(GemmU16S8F32, EverySizeAndEpilogue) {
   size_t turn = 0;
-  for (const size_t m : {1, 2, 3, 4, 6, 7, 11}) {
+  for (const size_t m : {1, 2, 3, 4, 6, 7, 11, 16, 17, 33}) {
     for (const size_t n : {1, 33, 63, 64, 65, 130}) {
-      for (const size_t k : {1, 3, 4, 5, 64, 1025}) {
+      for (const size_t k : {1, 3, 4, 5, 36, 64, 256, 1025}) {
         for (const Epilogue e : kEpilogues) {
-          if (k > 64 && turn % 4 != 0) {
+          if ((k > 64 || m > 11) && turn % 4 != 0) {
             ++turn;
             continue;
           }
@@ -281,7 +284,7 @@ TEST(GemmU16S8F32, RoundsAsTheFileDoes) {
 }
 
 TEST(GemmU16S8F32, EmptyAndBrokenRows) {
-  Problem problem(8, 96, 20, Epilogue::swiglu, false, 0, 2);
+  Problem problem(20, 96, 36, Epilogue::swiglu, false, 0, 2);
   problem.a_scale[2] = 0;
   problem.a_scale[5] = std::numeric_limits<float>::quiet_NaN();
   const auto want = problem.run(kRef);
@@ -297,7 +300,8 @@ TEST(GemmU16S8F32, EmptyAndBrokenRows) {
 TEST(GemmU8S8F32, ColumnsMayBeSplit) {
   for (const Epilogue e : {Epilogue::add, Epilogue::relu, Epilogue::swiglu}) {
     const size_t n = gated(e) ? 100 : 200;
-    Problem problem(7, n, 50, e);
+    const bool tiles = e != Epilogue::relu;
+    Problem problem(tiles ? 40 : 7, n, tiles ? 96 : 50, e);
     const auto want = problem.run(kRef);
     for (const Table* table : test::tables()) {
       auto c = problem.before();
@@ -319,8 +323,11 @@ TEST(GemmU8S8F32, ColumnsMayBeSplit) {
 }
 
 // Whatever stands in the other rows, and however many there are.
-TEST(GemmU8S8F32, ARowDoesNotSeeItsNeighbours) {
-  Problem problem(512, 70, 20, Epilogue::silu);
+class GemmU8S8F32Rows : public testing::TestWithParam<size_t> {};
+INSTANTIATE_TEST_SUITE_P(Depths, GemmU8S8F32Rows, testing::Values(20, 36));
+
+TEST_P(GemmU8S8F32Rows, DoNotSeeTheirNeighbours) {
+  Problem problem(200, 70, GetParam(), Epilogue::silu);
   const auto want = problem.run(kRef);
   for (const Table* table : test::tables()) {
     for (size_t m = 1; m <= problem.m; ++m) {

@@ -151,8 +151,13 @@ TEST(GemmU8S8, ARowOfItsZeroPointGivesZeros) {
   }
 }
 
-TEST(GemmU8S8, ColumnsMayBeSplit) {
-  Problem problem(7, 200, 50);
+class GemmU8S8Split : public testing::TestWithParam<std::pair<size_t, size_t>> {};
+// m and k: in tiles too.
+INSTANTIATE_TEST_SUITE_P(Sizes, GemmU8S8Split,
+                         testing::Values(std::pair(7, 50), std::pair(7, 96), std::pair(40, 96)));
+
+TEST_P(GemmU8S8Split, ColumnsMayBeSplit) {
+  Problem problem(GetParam().first, 200, GetParam().second);
   problem.pack();
   const auto want = problem.run(kRef, 1);
   for (const Table* table : test::tables()) {

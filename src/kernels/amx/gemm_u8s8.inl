@@ -29,11 +29,14 @@ struct BlockS8 {
   size_t lda;
   const int8_t* panel;
   const char* next;  // what to fetch meanwhile, `lines` for every 32 columns of `depth`
+  const char* end;
   size_t lines;
 };
 
 inline void fetch(BlockS8& t, size_t columns) {
-  const size_t lines = t.lines * (columns / 32);
+  const auto left = static_cast<size_t>(t.end - t.next) / 64;
+  const size_t wanted = t.lines * (columns / 32);
+  const size_t lines = wanted < left ? wanted : left;
   for (size_t i = 0; i < lines; ++i) _mm_prefetch(t.next + 64 * i, _MM_HINT_T1);
   t.next += 64 * lines;
 }
@@ -136,7 +139,7 @@ inline void for_blocks(size_t m, size_t n0, size_t n1, size_t k, size_t depth, c
   size_t shaped = 0;
   size_t count = 0;
   const size_t panel_bytes = packed_s8_bytes(k, 1);
-  // Of a panel, 2 * depth lines are 32 columns; the blocks of rows share them.
+  // depth / 2 lines of a panel are 32 columns of one step; the blocks of rows share them.
   const size_t blocks = (m + kTileRows - 1) / kTileRows;
   const size_t lines = (depth / 2 + blocks - 1) / blocks;
   const size_t steps = 2 * (k / depth);
@@ -150,7 +153,8 @@ inline void for_blocks(size_t m, size_t n0, size_t n1, size_t k, size_t depth, c
               lda,
               panel,
               reinterpret_cast<const char*>(panel + panel_bytes),
-              last ? 0 : lines};
+              reinterpret_cast<const char*>(panel + (last ? 1 : 2) * panel_bytes),
+              lines};
     for (size_t i = 0; i < m; i += kTileRows, t.a += kTileRows * lda, ++count) {
       const size_t rows = m - i < kTileRows ? m - i : kTileRows;
       if (rows != shaped) shape_block(tiles, shaped = rows, depth);

@@ -21,8 +21,12 @@ inline void shape(TileShapes& s, int tile, size_t rows, size_t bytes) {
 
 // Given back when a kernel ends: tiles in use make every switch of threads save 8 KiB.
 struct Tiles {
-  ~Tiles() { _tile_release(); }
+  bool loaded = false;
+  ~Tiles() {
+    if (loaded) _tile_release();
+  }
   void load(const TileShapes& s) {
+    loaded = true;
 #ifdef __AMX_TILE__
     // GCC 12's intrinsic tells the compiler of the first eight bytes only, which then does not
     // write the others.

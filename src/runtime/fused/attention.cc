@@ -10,8 +10,10 @@ namespace octavo::fused {
 
 namespace {
 
-// One row of 1,024 channels, the widest head (weights.cc), takes 61 KiB of it.
-constexpr size_t kScratch = size_t{96} << 10;
+// 64 rows of 256 channels: fewer than 48 at a time would not go through the matrix unit's tiles.
+// One row of 1,024 channels, the widest head (weights.cc), takes 72 KiB of it.
+constexpr size_t kScratch = size_t{132} << 10;
+static_assert(kernels::attention_scratch(64, 256) <= kScratch);
 static_assert(kernels::attention_scratch(1, 1024) <= kScratch);
 
 size_t even(size_t d) { return (d + 1) / 2 * 2; }
@@ -105,7 +107,7 @@ void Forward::attend(const Layer& l, size_t head, size_t slot, size_t rows, size
   const size_t group = head / (spec.heads / spec.kv_heads);
   const size_t at = text.block * spec.kv_heads + group;
   const size_t ldo = spec.heads * d;
-  // 64 rows of 128 channels fit, wider heads go in groups of fewer rows, which changes no bit.
+  // 64 rows of 256 channels fit, wider heads go in groups of fewer rows, which changes no bit.
   size_t fit = rows;
   while (fit > 1 && kernels::attention_scratch(fit, d) > kScratch) --fit;
   if (fit < rows) {

@@ -91,8 +91,9 @@ void multiply_integers(const kernels::Table& table, ThreadPool& pool, size_t m, 
   for (size_t i = 0; i < zeros.size(); ++i)
     zeros[i] = static_cast<uint8_t>(a_zero.at(first_row + i));
 
-  const size_t block =
-      std::clamp<size_t>(kRowBlockBytes / std::max<size_t>(k, 1) / 6 * 6, 24, m < 24 ? 24 : m);
+  // Of whole tiles, so that none runs half empty.
+  const size_t fits = kRowBlockBytes / std::max<size_t>(k, 1) / table.tile_rows * table.tile_rows;
+  const size_t block = std::max(fits, ceil_div(24, table.tile_rows) * table.tile_rows);
   const size_t row_tasks = ceil_div(m, block);
   const size_t panels = ceil_div(n, kPanelS8);
   const auto threads = static_cast<size_t>(pool.threads());

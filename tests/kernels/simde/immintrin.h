@@ -1,8 +1,8 @@
 #pragma once
-// Stands in for the compiler's <immintrin.h> where the kernels of AVX2 and AVX-512 are compiled for
-// a CPU without them: SIMDe spells each intrinsic in plain C. What SIMDe 0.7.4 does not have, or
-// does otherwise (a fused multiply-add rounded twice, scalef to a denormal, a
-// masked load that reads what is masked), is spelled here.
+// Stands in for the compiler's <immintrin.h> where the kernels of AVX2, AVX-512 and AMX are
+// compiled for a CPU without them: SIMDe spells each intrinsic in plain C, tiles.h those of tiles.
+// What SIMDe 0.7.4 does not have, or does otherwise (a fused multiply-add rounded twice, scalef to
+// a denormal, a masked load that reads what is masked), is spelled here.
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx2.h>

@@ -30,6 +30,7 @@ inline void tile_loadconfig(const void* p) {
   uint8_t config[64];
   std::memcpy(config, p, sizeof config);
   need(config[0] == 1 && config[1] == 0);
+  for (size_t i = 2; i < 16; ++i) need(config[i] == 0);
   for (size_t i = 0; i < 8; ++i) {
     tiles[i] = {};
     std::memcpy(&tiles[i].bytes, config + 16 + 2 * i, 2);
