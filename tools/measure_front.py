@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the front of quality against speed and size of one model: FP32, vanilla, the compat profile, and files with a
-scale a token from 8 bits everywhere to 16 bits everywhere, as `octavo quantize --max-extra-macs` chooses between; and,
-with --llama-cpp, llama.cpp's Q8_0 on the same token ids. tools/plot_front.py draws the result.
+scale a token from 8 bits everywhere to 16 bits everywhere, as `octavo quantize --max-extra-macs` and --target-cos choose
+between; and, with --llama-cpp, llama.cpp's Q8_0 on the same token ids. tools/plot_front.py draws the result.
 
     python3 tools/measure_front.py build/release/octavo MODEL --reference wide.safetensors --work WORK -o front.json
 
@@ -40,7 +40,9 @@ class Front:
 
     def smoothed(self, alpha, activations):
         out = self.work / f"smoothed-{alpha}-{activations}.onnx"
-        extra = ("--activations", activations) if alpha == "auto" else ()
+        extra = ["--activations", activations] if alpha == "auto" else []
+        if self.args.rotate and activations == "per-token":
+            extra.append("--rotate")
         run(self.octavo, "smooth", "--fp32", self.fp32 / "model.onnx", "--output", out, "--tokenizer", self.fp32, "--alpha", alpha,
             *extra, keep=out)
         return out
@@ -62,20 +64,32 @@ class Front:
             run(octavo, "quantize", source, work / f"{name}.onnx", "--per-channel", "--external-data", keep=work / f"{name}.onnx")
             self.add(name, name, work / f"{name}.onnx")
         source = self.smoothed(self.args.alpha, "per-token")
+        search = ["--activations", "per-token", "--protect-log", work / "protect.jsonl"]
         for budget in self.args.budgets:
-            out, report = work / f"front-{budget:g}.onnx", work / f"front-{budget:g}.json"
-            how = ["--activations", "per-token"]
-            if budget >= 100:
+            how = [*search, "--max-extra-macs", f"{budget:g}%"]
+            if budget == 0:
+                how = ["--activations", "per-token"]
+            elif budget >= 100:
                 how = ["--activations", "per-token-16"]
-            elif budget > 0:
-                how += ["--max-extra-macs", f"{budget:g}%", "--tokenizer", self.fp32, "--protect-log", work / "protect.jsonl"]
-            if not out.exists():
-                report.write_text(run(octavo, "quantize", source, out, "--per-channel", "--table", "int8", "--external-data", *how,
-                                      "--json"))
-            found = json.loads(report.read_text()).get("protection") or {}
-            extra = found.get("extra_macs", 1.0 if budget >= 100 else 0.0)
-            name = "W8A8" if budget == 0 else "W8A16" if budget >= 100 else f"+{100 * extra:.0f}%"
-            self.add(name, "front", out, extra)
+            self.on_the_front(source, f"front-{budget:g}", how, 1.0 if budget >= 100 else 0.0)
+        for target in self.args.targets:
+            self.on_the_front(source, f"target-{target:g}", [*search, "--target-cos", f"{target:g}"])
+
+    def on_the_front(self, source, name, how, extra=0.0):
+        """`extra`: products more, where no search says."""
+        out, report = self.work / f"{name}.onnx", self.work / f"{name}.json"
+        if self.args.compensate:
+            how.append("--compensate")
+        if "--compensate" in how or "--protect-log" in how:
+            how += ["--tokenizer", self.fp32]
+        if not out.exists():
+            report.write_text(run(self.octavo, "quantize", source, out, "--per-channel", "--table", "int8", "--external-data", *how, "--json"))
+        found = json.loads(report.read_text()).get("protection") or {}
+        extra = found.get("extra_macs", extra)
+        label = "W8A8" if extra == 0 else "W8A16" if extra >= 1 else f"+{100 * extra:.0f}%"
+        if name.startswith("target"):
+            label += f" (target {name.removeprefix('target-')}{'' if found.get('reached', True) else ', not reached'})"
+        self.add(label, "front", out, extra)
 
     def speeds(self):
         for point in self.points:
@@ -114,6 +128,9 @@ def main():
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path)
     parser.add_argument("--title", help="default: the model's name")
     parser.add_argument("--alpha", default="0.5", help="with a scale a token: a number, or auto")
+    parser.add_argument("--rotate", action="store_true", help="with a scale a token: rotate the residual stream")
+    parser.add_argument("--compensate", action="store_true", help="with a scale a token: compensated rounding")
+    parser.add_argument("--targets", type=lambda s: [float(t) for t in s.split(",")], default=[], help="cosines for --target-cos, by commas")
     parser.add_argument("--compat-alpha", default="0.8", help="with a scale a tensor")
     parser.add_argument("--budgets", type=lambda s: [float(b) for b in s.split(",")], default=[0, 5, 15, 40, 100],
                         help="extra products in percent, by commas; 0: 8 bits everywhere, 100: 16 (default: 0,5,15,40,100)")
