@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
 #include "hub/cache.h"
 #include "hub/client.h"
-#include "hub/digest.h"
 
 namespace octavo::hub {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "hub/digest.h"
+#include "base/digest.h"
 
 namespace octavo::hub {
 

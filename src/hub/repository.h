@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
 #include "hub/client.h"
-#include "hub/digest.h"
 
 namespace octavo::hub {
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/digest.h"
 #include "base/mapped_file.h"
 #include "base/progress.h"
 #include "formats/json.h"
@@ -16,7 +17,6 @@
 #include "toolkit/probe.h"
 #include "toolkit/report.h"
 #include "toolkit/report_page.h"
-#include "toolkit/sha256.h"
 #include "toolkit/site_errors.h"
 #include "toolkit/size_choice.h"
 #include "toolkit/size_parts.h"
@@ -179,7 +179,7 @@ class Build {
     smooth.tokenizer = folder_;
     smooth.calibration = options().calibration;
     if (!options().calibration.empty()) {
-      OCTAVO_TRY(input_.calibration_sha256, sha256_of_file(options().calibration));
+      OCTAVO_TRY(input_.calibration_sha256, hash_of_file(options().calibration, HashKind::sha256));
     }
     OCTAVO_TRY(build().smoothing,
                smooth_model(folder_ / kFp32, folder_ / kSmoothedFp32, smooth, progress_));
@@ -284,7 +284,7 @@ class Build {
       const auto size = fs::file_size(folder_ / name, error);
       // A model small enough has no sidecar.
       if (error && name.ends_with(".data")) continue;
-      OCTAVO_TRY(auto sha256, sha256_of_file(folder_ / name));
+      OCTAVO_TRY(auto sha256, hash_of_file(folder_ / name, HashKind::sha256));
       build().files.push_back({name, size, std::move(sha256)});
     }
     return Done{};

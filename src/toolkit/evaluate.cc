@@ -4,11 +4,11 @@
 #include <numeric>
 #include <set>
 
+#include "base/digest.h"
 #include "base/progress.h"
 #include "octavo/embedder.h"
 #include "toolkit/retrieval_score.h"
 #include "toolkit/retrieval_set.h"
-#include "toolkit/sha256.h"
 
 namespace octavo {
 
@@ -81,7 +81,7 @@ class Evaluation {
         groups_(members_of(set_)) {}
 
   Result<Report> run() {
-    OCTAVO_TRY(report_.set_sha256, sha256_of_file(options_.set));
+    OCTAVO_TRY(report_.set_sha256, hash_of_file(options_.set, HashKind::sha256));
     report_.set = set_.name;
     report_.documents = set_.documents.size();
     report_.queries = set_.queries.size();

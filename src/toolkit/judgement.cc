@@ -4,11 +4,11 @@
 #include <fstream>
 #include <optional>
 
+#include "base/digest.h"
 #include "embed/encoder.h"
 #include "embed/pooling.h"
 #include "formats/json.h"
 #include "toolkit/score.h"
-#include "toolkit/sha256.h"
 
 namespace octavo {
 
@@ -52,7 +52,7 @@ Result<Judgement> Judgement::create(Subject subject, const fs::path& log,
 Result<std::string> Judgement::key() const {
   std::string bytes = subject_.per_token ? "per-token" : "per-tensor";
   bytes.append(reinterpret_cast<const char*>(reference_.data()), reference_.size() * sizeof(float));
-  return sha256_of(bytes + subject_.inputs);
+  return hash_of(bytes + subject_.inputs, HashKind::sha256);
 }
 
 Status Judgement::open_log(const fs::path& log) {

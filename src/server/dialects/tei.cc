@@ -57,6 +57,16 @@ Outcome<Done> read_options(JsonFields& fields, EmbedRequest& request) {
   return Done{};
 }
 
+// What /embed and /embed_all share.
+Outcome<EmbedRequest> read_inputs(JsonFields& fields) {
+  EmbedRequest request;
+  request.inputs_name = "inputs";
+  OCTAVO_TRY(request.model, fields.string("model"));
+  OCTAVO_TRY(request.inputs, fields.inputs("inputs"));
+  OCTAVO_CHECK(read_options(fields, request));
+  return request;
+}
+
 void run(const std::shared_ptr<Call>& call, Outcome<EmbedRequest> request,
          Reply (*format)(const EmbedAnswer&)) {
   if (!request) return call->answer(failure(request.error()));
@@ -72,25 +82,17 @@ Reply failure(const Failure& failure) {
 
 Outcome<EmbedRequest> parse_embed(std::string_view body) {
   OCTAVO_TRY(JsonFields fields, JsonFields::parse(body));
-  EmbedRequest request;
-  request.inputs_name = "inputs";
-  OCTAVO_TRY(request.model, fields.string("model"));
-  OCTAVO_TRY(request.inputs, fields.inputs("inputs"));
+  OCTAVO_TRY(EmbedRequest request, read_inputs(fields));
   OCTAVO_TRY(request.normalize, fields.boolean("normalize"));
   OCTAVO_TRY(request.dimensions, fields.whole("dimensions", kMostDimensions));
-  OCTAVO_CHECK(read_options(fields, request));
   OCTAVO_CHECK(fields.finish());
   return request;
 }
 
 Outcome<EmbedRequest> parse_embed_all(std::string_view body) {
   OCTAVO_TRY(JsonFields fields, JsonFields::parse(body));
-  EmbedRequest request;
-  request.inputs_name = "inputs";
+  OCTAVO_TRY(EmbedRequest request, read_inputs(fields));
   request.token_rows = true;
-  OCTAVO_TRY(request.model, fields.string("model"));
-  OCTAVO_TRY(request.inputs, fields.inputs("inputs"));
-  OCTAVO_CHECK(read_options(fields, request));
   OCTAVO_CHECK(fields.finish());
   return request;
 }

@@ -1,4 +1,4 @@
-#include "hub/digest.h"
+#include "base/digest.h"
 
 #include <openssl/evp.h>
 
@@ -9,21 +9,14 @@
 
 #include "base/mapped_file.h"
 
-namespace octavo::hub {
+namespace octavo {
 
 namespace {
 
 constexpr size_t kStep = size_t{16} << 20;
 
-}  // namespace
-
-const char* hash_name(HashKind kind) {
-  return kind == HashKind::sha256 ? "SHA-256" : "Git blob SHA-1";
-}
-
-Result<std::string> hash_of_file(const std::filesystem::path& file, HashKind kind) {
-  OCTAVO_TRY(const auto mapped, MappedFile::open(file));
-  auto bytes = mapped->bytes();
+// mapped: pages behind are given back, so that hashing 2 GB does not fill the memory.
+Result<std::string> digest(std::span<const std::byte> bytes, HashKind kind, bool mapped) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   const Error failed{Code::internal, std::string("OpenSSL cannot compute ") + hash_name(kind)};
@@ -37,7 +30,7 @@ Result<std::string> hash_of_file(const std::filesystem::path& file, HashKind kin
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min(bytes.size(), kStep));
     if (EVP_DigestUpdate(context.get(), piece.data(), piece.size()) != 1) return failed;
-    drop_pages(piece);  // hashing 2 GB does not fill the memory
+    if (mapped) drop_pages(piece);
     bytes = bytes.subspan(piece.size());
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> value{};
@@ -51,4 +44,19 @@ Result<std::string> hash_of_file(const std::filesystem::path& file, HashKind kin
   return hex;
 }
 
-}  // namespace octavo::hub
+}  // namespace
+
+const char* hash_name(HashKind kind) {
+  return kind == HashKind::sha256 ? "SHA-256" : "Git blob SHA-1";
+}
+
+Result<std::string> hash_of_file(const std::filesystem::path& file, HashKind kind) {
+  OCTAVO_TRY(const auto mapped, MappedFile::open(file));
+  return digest(mapped->bytes(), kind, true);
+}
+
+Result<std::string> hash_of(std::string_view bytes, HashKind kind) {
+  return digest(std::as_bytes(std::span(bytes.data(), bytes.size())), kind, false);
+}
+
+}  // namespace octavo

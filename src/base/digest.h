@@ -1,14 +1,14 @@
 #pragma once
-// The hashes by which a hub names contents: SHA-256 of a large file (Git LFS), SHA-1 of a Git blob
-// for the others.
+// Hashes of contents: SHA-256, as model cards and Git LFS have it, and the SHA-1 of a Git blob.
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
-namespace octavo::hub {
+namespace octavo {
 
 enum class HashKind : uint8_t { sha256, git_blob };
 
@@ -21,5 +21,6 @@ const char* hash_name(HashKind kind);
 
 // Lower-case hex. Errors: not_found, io.
 Result<std::string> hash_of_file(const std::filesystem::path& file, HashKind kind);
+Result<std::string> hash_of(std::string_view bytes, HashKind kind);
 
-}  // namespace octavo::hub
+}  // namespace octavo
