@@ -9,34 +9,15 @@ ROOT is a model of setup.sh; the engine's own files are made when they are not t
 import argparse
 import json
 import pathlib
-import struct
+import sys
 import time
 
 import common
 import numpy as np
 import worker
 
-
-def read_reference(file):
-    """token ids of each text, embeddings [texts, width] of length 1, the metadata"""
-    raw = pathlib.Path(file).read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8:8 + size])
-
-    def tensor(name, dtype):
-        begin, end = (8 + size + o for o in header[name]["data_offsets"])
-        return np.frombuffer(raw[begin:end], dtype).reshape(header[name]["shape"])
-
-    offsets, ids = tensor("offsets", np.int64), tensor("ids", np.int64)
-    return [ids[b:e].tolist() for b, e in zip(offsets, offsets[1:])], tensor("embeddings", np.float32), header["__metadata__"]
-
-
-def figures(vectors, reference):
-    a, b = vectors.astype(np.float64), reference.astype(np.float64)
-    cosines = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    p1, p5, p50 = np.percentile(cosines, [1, 5, 50])
-    return {"cos_min": cosines.min(), "cos_p1": p1, "cos_p5": p5, "cos_p50": p50, "cos_mean": cosines.mean(),
-            "worst": int(cosines.argmin())}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from reference_file import figures, read_reference
 
 
 def speed_of(model, vocabulary, tokens):
