@@ -27,6 +27,10 @@ def test_the_front_is_measured_and_drawn(octavo, minilm, tmp_path):
     found = json.loads(octavo("verify", tmp_path / "work/front-0.onnx", "--tokenizer", tmp_path / "work/fp32", "--reference", REFERENCE,
                               "--json").stdout)
     assert points["W8A8"]["cos_min"] == pytest.approx(found["cos_min"], abs=1e-6)
+    # onnxruntime's own: the same integers, float32 ops in another order.
+    theirs = json.loads(subprocess.run([sys.executable, SOURCE / "tools/verify_onnxruntime.py", tmp_path / "work/front-0.onnx",
+                                        "--reference", REFERENCE], check=True, capture_output=True, text=True).stdout)
+    assert theirs["texts"] == 6 and theirs["cos_min"] == pytest.approx(found["cos_min"], abs=5e-4)
 
     table = subprocess.run([sys.executable, SOURCE / "tools/plot_front.py", out, "-o", svg], check=True, capture_output=True, text=True).stdout
     root = xml.etree.ElementTree.parse(svg).getroot()
