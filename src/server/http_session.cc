@@ -70,9 +70,11 @@ class InFlight {
     if (counted_) server_.service().metrics.requests.add(-1);
     server_.release_body(reserved_);
   }
-  bool reserve(size_t bytes) {
-    if (!server_.reserve_body(bytes)) return false;
-    reserved_ += bytes;
+  // `bytes` of a body are there: only what was sent counts, not what was announced.
+  bool holds(size_t bytes) {
+    if (bytes <= reserved_) return true;
+    if (!server_.reserve_body(bytes - reserved_)) return false;
+    reserved_ = bytes;
     return true;
   }
   bool count() {
@@ -89,6 +91,11 @@ class InFlight {
   bool counted_ = false;
   size_t reserved_ = 0;
 };
+
+Failure too_many_bytes(Service& service) {
+  service.metrics.reject(Rejected::bodies);
+  return {Kind::overloaded, "too many bytes of requests at once", {}, 1};
+}
 
 Failure too_many_requests(Service& service) {
   service.metrics.reject(Rejected::requests);
@@ -233,10 +240,8 @@ asio::awaitable<bool> HttpSession::with_body(HeadParser& parser, Exchange& excha
   InFlight in_flight(server_);
   const size_t most = route.light ? kSkippedBody : limits_.body_bytes;
   const auto length = parser.content_length();
-  if (!in_flight.reserve(length ? static_cast<size_t>(*length) : parser.chunked() ? most : 0)) {
-    service_.metrics.reject(Rejected::bodies);
-    const Failure full_up{Kind::overloaded, "too many bytes of requests at once", {}, 1};
-    Reply reply = exchange.failed(full_up);
+  if (length && !server_.room_for_body(static_cast<size_t>(*length))) {
+    Reply reply = exchange.failed(too_many_bytes(service_));
     const bool more = co_await refuse(parser, exchange, std::move(reply));
     co_return more;
   }
@@ -248,11 +253,17 @@ asio::awaitable<bool> HttpSession::with_body(HeadParser& parser, Exchange& excha
   }
   http::request_parser<http::string_body> full(std::move(parser));
   full.body_limit(most);
-  const auto [error, size] = co_await http::async_read(stream_, buffer_, full, kNext);
-  if (error) {
-    if (!is_unreadable(error)) co_return false;
+  full.eager(true);
+  error_code error;
+  bool room = true;
+  while (room && !error && !full.is_done()) {
+    std::tie(error, std::ignore) = co_await http::async_read_some(stream_, buffer_, full, kNext);
+    room = in_flight.holds(full.get().body().size());
+  }
+  if (error || !room) {
+    if (error && !is_unreadable(error)) co_return false;
     exchange.keep_alive = false;
-    Reply reply = exchange.failed(unreadable_body(error, most));
+    Reply reply = exchange.failed(error ? unreadable_body(error, most) : too_many_bytes(service_));
     co_await write(exchange, std::move(reply));
     co_await linger();
     co_return false;
