@@ -150,11 +150,13 @@ std::string story(std::string_view input, size_t piece) {
   boost::beast::flat_buffer buffer(kHeaderBytes + 4096);
   std::string out;
   for (;;) {
-    http::request_parser<http::empty_body> parser;
+    HeadParser parser;
     parser.header_limit(kHeaderBytes);
     parser.body_limit(boost::none);
     error_code error;
-    http::read_header(connection, buffer, parser, error);
+    while (!error && !take_head(parser, buffer, error)) {
+      if (!error) buffer.commit(connection.read_some(buffer.prepare(512), error));
+    }
     // Which error it is depends on what was there when the input ended.
     if (error) return out + "no header";
     const RequestHead& head = parser.get().base();

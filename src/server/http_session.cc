@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,8 +14,6 @@
 #include <boost/beast/http/write.hpp>
 #include <cerrno>
 #include <exception>
-
-#include "server/http_head.h"
 
 namespace octavo::server {
 
@@ -35,6 +34,7 @@ constexpr size_t kSkippedBody = size_t{64} << 10;
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr auto kLingerTime = std::chrono::seconds(2);
 constexpr size_t kReadAhead = size_t{64} << 10;
+constexpr size_t kHeadPiece = 4096;
 
 bool expects_continue(const RequestHead& head) {
   return beast::iequals(head[http::field::expect], "100-continue");
@@ -174,6 +174,19 @@ asio::awaitable<bool> HttpSession::first_byte() {
   co_return !error;
 }
 
+asio::awaitable<error_code> HttpSession::read_head(HeadParser& parser) {
+  error_code error;
+  while (!take_head(parser, buffer_, error)) {
+    if (error) break;
+    const size_t room = std::min(kHeadPiece, buffer_.max_size() - buffer_.size());
+    if (room == 0) co_return http::error::buffer_overflow;
+    const auto [ended, size] = co_await stream_.async_read_some(buffer_.prepare(room), kNext);
+    if (ended) co_return ended;
+    buffer_.commit(size);
+  }
+  co_return error;
+}
+
 asio::awaitable<bool> HttpSession::serve_one() {
   if (buffer_.size() == 0) {
     const bool more = co_await first_byte();
@@ -185,7 +198,7 @@ asio::awaitable<bool> HttpSession::serve_one() {
   parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
   parser.body_limit(boost::none);
   stream_.expires_after(limits_.header_time);
-  const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kNext);
+  const error_code error = co_await read_head(parser);
   const RequestHead& head = parser.get().base();
   exchange.method = std::string(head.method_string());
   exchange.path = path_of(head);
