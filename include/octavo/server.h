@@ -28,6 +28,7 @@ struct ServerLimits {
   size_t texts = 2048;                            // of a request; beyond: 413
   size_t body_bytes = size_t{16} << 20;           // of a request; beyond: 413
   size_t bodies_bytes = size_t{256} << 20;        // of all requests at once; beyond: 429
+  size_t answers_bytes = size_t{256} << 20;       // that clients have yet to take; beyond: 429
   size_t header_bytes = size_t{16} << 10;         // beyond: 431
   size_t connections = 1024;                      // beyond: 503
   std::chrono::milliseconds header_time{10'000};  // for a request's line and fields

@@ -16,6 +16,8 @@ namespace {
 
 // Floats of an answer with a row for every token: some 50 MB of JSON.
 constexpr size_t kMostTokenFloats = size_t{1} << 22;
+// Of an answer, while it is made: the number itself, and its digits.
+constexpr size_t kBytesOfFloat = 16;
 
 // The ids of one input; over the model's limit they are cut, or it is an error.
 class Tokens {
@@ -196,6 +198,7 @@ struct Embedding {
   EmbedAnswer answer;
   FormatAnswer format;
   FormatFailure fail;
+  std::shared_ptr<void> room = {};
 
   Reply reply(Call& call, Work& work) {
     const auto now = Work::Clock::now();
@@ -204,6 +207,7 @@ struct Embedding {
     call.service().metrics.queue_seconds.observe(call.facts.queue_seconds);
     if (Outcome<Done> taken = take_rows(request, work, answer); !taken) return fail(taken.error());
     Reply made = format(answer);
+    made.room = std::move(room);
     if (!answer.truncated.empty())
       made.fields.emplace_back("Octavo-Truncated", std::to_string(answer.truncated.size()));
     return made;
@@ -234,6 +238,13 @@ void embed(const std::shared_ptr<Call>& call, EmbedRequest request, FormatAnswer
   if (!work) return call->answer(fail(work.error()));
   call->drop_body();
   const EmbedAnswer& answer = state->answer;
+  const size_t rows =
+      state->request.token_rows ? static_cast<size_t>(answer.tokens) : (*work)->ids.size();
+  // Before the model has worked for it.
+  Outcome<std::shared_ptr<void>> room =
+      service.room_for_answer(rows * answer.width * kBytesOfFloat);
+  if (!room) return call->answer(with_fields(fail(room.error()), room.error()));
+  state->room = *std::move(room);
   call->facts.model = answer.name;
   call->facts.texts = state->request.inputs.size();
   call->facts.tokens = answer.tokens;

@@ -1,6 +1,7 @@
 #include "server/http_head.h"
 
 #include <boost/beast/core/string.hpp>
+#include <boost/beast/http/error.hpp>
 #include <iterator>
 
 namespace octavo::server {
@@ -16,7 +17,31 @@ bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+// Whether a line begins with a space or a tab.
+bool is_folded(std::string_view lines) {
+  return lines.find("\r\n ") != std::string_view::npos ||
+         lines.find("\r\n\t") != std::string_view::npos;
+}
+
 }  // namespace
+
+bool take_head(HeadParser& parser, beast::flat_buffer& buffer, boost::system::error_code& error) {
+  error = {};
+  // It takes the first line and all the fields, each when they are whole.
+  while (!error && !parser.is_header_done()) {
+    if (buffer.size() == 0) return false;
+    const auto bytes = buffer.cdata();
+    const size_t taken = parser.put(bytes, error);
+    const bool folded = is_folded({static_cast<const char*>(bytes.data()), taken});
+    buffer.consume(taken);
+    if (folded && (!error || error == http::error::need_more)) error = http::error::bad_value;
+  }
+  if (error == http::error::need_more) {
+    error = {};
+    return false;
+  }
+  return !error;
+}
 
 std::optional<Failure> check_head(const RequestHead& head) {
   const auto malformed = [](const char* why) { return Failure{Kind::malformed, why}; };

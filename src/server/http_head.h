@@ -4,8 +4,11 @@
 // words into another's mouth, so whatever could be read in two ways is refused and the connection
 // is closed.
 
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +18,13 @@
 namespace octavo::server {
 
 using RequestHead = boost::beast::http::request_header<boost::beast::http::fields>;
+using HeadParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;
+
+// Parses what has come of a head and takes it out of the buffer; whether the head is whole. Without
+// an error more has to come. Beast unfolds a field that goes on in a second line, which a proxy may
+// read as a field of its own: it is an error here (bad_value).
+bool take_head(HeadParser& parser, boost::beast::flat_buffer& buffer,
+               boost::system::error_code& error);
 
 // Malformed: two lengths, a length and chunks, a transfer coding other than chunked, no Host or
 // two, a target that is no path; header_too_large: more than kMostFields.

@@ -145,9 +145,12 @@ void HttpServer::log(std::string_view line) const {
   if (log_) log_(line);
 }
 
+bool HttpServer::room_for_body(size_t bytes) const {
+  return bytes <= service_.limits.bodies_bytes - std::min(bodies_, service_.limits.bodies_bytes);
+}
+
 bool HttpServer::reserve_body(size_t bytes) {
-  if (bytes > service_.limits.bodies_bytes - std::min(bodies_, service_.limits.bodies_bytes))
-    return false;
+  if (!room_for_body(bytes)) return false;
   bodies_ += bytes;
   return true;
 }

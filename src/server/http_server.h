@@ -47,7 +47,8 @@ class HttpServer {
   bool stopping() const { return stopping_; }  // answers close their connections
   bool draining() const { return draining_; }  // no new requests
   void log(std::string_view line) const;
-  // A part of the memory for bodies, if there is any left.
+  // The memory for bodies: whether so much is left, and a part of it.
+  bool room_for_body(size_t bytes) const;
   bool reserve_body(size_t bytes);
   void release_body(size_t bytes) { bodies_ -= bytes; }
 

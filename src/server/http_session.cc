@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,8 +14,6 @@
 #include <boost/beast/http/write.hpp>
 #include <cerrno>
 #include <exception>
-
-#include "server/http_head.h"
 
 namespace octavo::server {
 
@@ -35,6 +34,7 @@ constexpr size_t kSkippedBody = size_t{64} << 10;
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr auto kLingerTime = std::chrono::seconds(2);
 constexpr size_t kReadAhead = size_t{64} << 10;
+constexpr size_t kHeadPiece = 4096;
 
 bool expects_continue(const RequestHead& head) {
   return beast::iequals(head[http::field::expect], "100-continue");
@@ -70,9 +70,11 @@ class InFlight {
     if (counted_) server_.service().metrics.requests.add(-1);
     server_.release_body(reserved_);
   }
-  bool reserve(size_t bytes) {
-    if (!server_.reserve_body(bytes)) return false;
-    reserved_ += bytes;
+  // `bytes` of a body are there: only what was sent counts, not what was announced.
+  bool holds(size_t bytes) {
+    if (bytes <= reserved_) return true;
+    if (!server_.reserve_body(bytes - reserved_)) return false;
+    reserved_ = bytes;
     return true;
   }
   bool count() {
@@ -89,6 +91,11 @@ class InFlight {
   bool counted_ = false;
   size_t reserved_ = 0;
 };
+
+Failure too_many_bytes(Service& service) {
+  service.metrics.reject(Rejected::bodies);
+  return {Kind::overloaded, "too many bytes of requests at once", {}, 1};
+}
 
 Failure too_many_requests(Service& service) {
   service.metrics.reject(Rejected::requests);
@@ -167,6 +174,19 @@ asio::awaitable<bool> HttpSession::first_byte() {
   co_return !error;
 }
 
+asio::awaitable<error_code> HttpSession::read_head(HeadParser& parser) {
+  error_code error;
+  while (!take_head(parser, buffer_, error)) {
+    if (error) break;
+    const size_t room = std::min(kHeadPiece, buffer_.max_size() - buffer_.size());
+    if (room == 0) co_return http::error::buffer_overflow;
+    const auto [ended, size] = co_await stream_.async_read_some(buffer_.prepare(room), kNext);
+    if (ended) co_return ended;
+    buffer_.commit(size);
+  }
+  co_return error;
+}
+
 asio::awaitable<bool> HttpSession::serve_one() {
   if (buffer_.size() == 0) {
     const bool more = co_await first_byte();
@@ -178,7 +198,7 @@ asio::awaitable<bool> HttpSession::serve_one() {
   parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
   parser.body_limit(boost::none);
   stream_.expires_after(limits_.header_time);
-  const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kNext);
+  const error_code error = co_await read_head(parser);
   const RequestHead& head = parser.get().base();
   exchange.method = std::string(head.method_string());
   exchange.path = path_of(head);
@@ -233,10 +253,8 @@ asio::awaitable<bool> HttpSession::with_body(HeadParser& parser, Exchange& excha
   InFlight in_flight(server_);
   const size_t most = route.light ? kSkippedBody : limits_.body_bytes;
   const auto length = parser.content_length();
-  if (!in_flight.reserve(length ? static_cast<size_t>(*length) : parser.chunked() ? most : 0)) {
-    service_.metrics.reject(Rejected::bodies);
-    const Failure full_up{Kind::overloaded, "too many bytes of requests at once", {}, 1};
-    Reply reply = exchange.failed(full_up);
+  if (length && !server_.room_for_body(static_cast<size_t>(*length))) {
+    Reply reply = exchange.failed(too_many_bytes(service_));
     const bool more = co_await refuse(parser, exchange, std::move(reply));
     co_return more;
   }
@@ -248,11 +266,17 @@ asio::awaitable<bool> HttpSession::with_body(HeadParser& parser, Exchange& excha
   }
   http::request_parser<http::string_body> full(std::move(parser));
   full.body_limit(most);
-  const auto [error, size] = co_await http::async_read(stream_, buffer_, full, kNext);
-  if (error) {
-    if (!is_unreadable(error)) co_return false;
+  full.eager(true);
+  error_code error;
+  bool room = true;
+  while (room && !error && !full.is_done()) {
+    std::tie(error, std::ignore) = co_await http::async_read_some(stream_, buffer_, full, kNext);
+    room = in_flight.holds(full.get().body().size());
+  }
+  if (error || !room) {
+    if (error && !is_unreadable(error)) co_return false;
     exchange.keep_alive = false;
-    Reply reply = exchange.failed(unreadable_body(error, most));
+    Reply reply = exchange.failed(error ? unreadable_body(error, most) : too_many_bytes(service_));
     co_await write(exchange, std::move(reply));
     co_await linger();
     co_return false;

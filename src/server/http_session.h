@@ -6,14 +6,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "server/access_log.h"
+#include "server/http_head.h"
 #include "server/http_server.h"
 #include "server/routes.h"
 
@@ -29,7 +28,6 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void cut();
 
  private:
-  using HeadParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;
   struct Waiting;
   // One request, from its first byte to the end of its answer.
   struct Exchange {
@@ -48,6 +46,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   // Whether another request may follow.
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<bool> first_byte();
+  boost::asio::awaitable<boost::system::error_code> read_head(HeadParser& parser);
   // The route, or why the request is turned away before its body is read.
   Outcome<const Route*> admit(const HeadParser& parser, Exchange& exchange) const;
   boost::asio::awaitable<bool> with_body(HeadParser& parser, Exchange& exchange);

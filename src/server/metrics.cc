@@ -14,8 +14,8 @@ const std::vector<double> kSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 const std::vector<double> kTokens = {16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 const std::vector<double> kTexts = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
-constexpr std::array<std::string_view, 5> kRejected = {"requests", "queue", "bodies", "connections",
-                                                       "unauthorized"};
+constexpr std::array<std::string_view, 6> kRejected = {"requests", "queue",       "bodies",
+                                                       "answers",  "connections", "unauthorized"};
 
 std::string number(double value) {
   char digits[32];

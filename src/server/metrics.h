@@ -50,7 +50,7 @@ class Histogram {
 };
 
 // Why a request was turned away before any work.
-enum class Rejected : uint8_t { requests, queue, bodies, connections, unauthorized };
+enum class Rejected : uint8_t { requests, queue, bodies, answers, connections, unauthorized };
 
 struct Metrics {
   Metrics();
@@ -64,7 +64,7 @@ struct Metrics {
   Counter failed_texts;
   Counter cancelled;
   Counter accept_errors;
-  std::array<Counter, 5> rejected;
+  std::array<Counter, 6> rejected;
   Histogram batch_tokens;
   Histogram batch_texts;
   Histogram batch_seconds;

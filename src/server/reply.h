@@ -1,6 +1,7 @@
 #pragma once
 // An answer before it is HTTP.
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@ struct Reply {
   std::string body = {};
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> fields = {};
+  std::shared_ptr<void> room = {};  // its part of the memory for answers, until it is written
 };
 
 // The fields that a failure brings, whatever its dialect.

@@ -17,6 +17,17 @@ Outcome<const ServedModel*> Service::model(const std::string& name) const {
                  "model"};
 }
 
+Outcome<std::shared_ptr<void>> Service::room_for_answer(size_t bytes) {
+  if (std::shared_ptr<void> room = answers.take(bytes, limits.answers_bytes)) return room;
+  metrics.reject(Rejected::answers);
+  return Failure{Kind::overloaded,
+                 "answers of " + std::to_string(answers.used()) +
+                     " bytes are being made or wait to be taken, and " +
+                     std::to_string(limits.answers_bytes) + " are the limit",
+                 {},
+                 1};
+}
+
 namespace {
 
 // With the file of weights that exporters put beside it.

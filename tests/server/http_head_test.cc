@@ -4,8 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/error.hpp>
 #include <nlohmann/json.hpp>
 
 #include "server/access_log.h"
@@ -18,10 +17,12 @@ namespace http = boost::beast::http;
 
 // The failure of a head, or the parser's own.
 std::optional<Failure> checked(const std::string& text) {
-  http::request_parser<http::empty_body> parser;
+  HeadParser parser;
   parser.body_limit(boost::none);
+  boost::beast::flat_buffer buffer;
+  buffer.commit(boost::asio::buffer_copy(buffer.prepare(text.size()), boost::asio::buffer(text)));
   boost::system::error_code error;
-  parser.put(boost::asio::buffer(text), error);
+  take_head(parser, buffer, error);
   if (error) return Failure{Kind::malformed, error.message()};
   EXPECT_TRUE(parser.is_header_done());
   return check_head(parser.get().base());
@@ -61,12 +62,34 @@ TEST(HttpHead, RefusesWhatCanBeReadInTwo) {
         std::string("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
         std::string("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
         std::string("GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
+        post("Transfer-Encoding:\r\n chunked\r\n"),
+        post("X: a\r\n\tTransfer-Encoding: chunked\r\nContent-Length: 1\r\n"),
         std::string("GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
         std::string("GET / HTTP/1.1\nHost: a\n\n")}) {
     const auto failure = checked(text);
     ASSERT_TRUE(failure.has_value()) << text;
     EXPECT_EQ(failure->kind, Kind::malformed) << text;
   }
+}
+
+TEST(HttpHead, ComesInAnyPieces) {
+  const std::string text = post("Content-Length: 3\r\n");
+  const std::string folded = post("X: a\r\n b\r\n");
+  for (size_t piece = 1; piece <= text.size(); ++piece)
+    for (const std::string& whole : {text, folded}) {
+      HeadParser parser;
+      boost::beast::flat_buffer buffer;
+      boost::system::error_code error;
+      bool done = false;
+      for (size_t at = 0; at < whole.size() && !done && !error; at += piece) {
+        const std::string part = whole.substr(at, piece);
+        buffer.commit(
+            boost::asio::buffer_copy(buffer.prepare(part.size()), boost::asio::buffer(part)));
+        done = take_head(parser, buffer, error);
+      }
+      EXPECT_EQ(done, whole == text) << piece;
+      EXPECT_EQ(error == http::error::bad_value, whole == folded) << piece;
+    }
 }
 
 TEST(HttpHead, RefusesTooManyFields) {

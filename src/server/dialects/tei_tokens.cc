@@ -51,6 +51,7 @@ Outcome<Reply> tokenized(Call& call) {
     call.facts.tokens += pieces.size();
   }
   reply.body += ']';
+  OCTAVO_TRY(reply.room, call.service().room_for_answer(reply.body.size()));
   return reply;
 }
 
@@ -76,6 +77,7 @@ Outcome<Reply> decoded(Call& call) {
     append_string(reply.body, text);
   }
   reply.body += ']';
+  OCTAVO_TRY(reply.room, call.service().room_for_answer(reply.body.size()));
   return reply;
 }
 
@@ -131,12 +133,12 @@ void append_tokens(std::string& out, std::string_view text, std::span<const Toke
 
 void tokenize(const std::shared_ptr<Call>& call) {
   Outcome<Reply> reply = tokenized(*call);
-  call->answer(reply ? *std::move(reply) : failure(reply.error()));
+  call->answer(reply ? *std::move(reply) : with_fields(failure(reply.error()), reply.error()));
 }
 
 void decode(const std::shared_ptr<Call>& call) {
   Outcome<Reply> reply = decoded(*call);
-  call->answer(reply ? *std::move(reply) : failure(reply.error()));
+  call->answer(reply ? *std::move(reply) : with_fields(failure(reply.error()), reply.error()));
 }
 
 }  // namespace octavo::server::tei
