@@ -4,9 +4,9 @@ three examples compute them once, and it measures what an index finds.
     a = arguments(__doc__)
     for texts, vectors in batches(embedder, a.passages):
         ...                                   # into the database
-    with Clock() as clock:
-        ...                                   # found: [queries, 10] numbers of passages
-    report("HNSW over float32", found, nearest, clock, size)
+    with Clock() as searched:
+        ...                                   # found: for each query, the numbers of 10 passages
+    report("HNSW over float32", found, nearest, built, searched, size)
 """
 
 import argparse
@@ -15,7 +15,7 @@ import itertools
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,17 +72,19 @@ def kept_vectors(embedder: octavo.Embedder, passages: pathlib.Path) -> NDArray[n
         for line in texts:
             digest.update(line)
             count += 1
+    if count == 0:
+        sys.exit(f"{passages}: is empty; it needs a passage a line")
     kept = passages.with_name(f"{passages.stem}.{digest.hexdigest()[:16]}.f32")
-    options = {"prompt_name": prompt(embedder, "document", "passage"), "normalize": True}
+    role = prompt(embedder, "document", "passage")
     if kept.exists() and kept.stat().st_size == 4 * count * embedder.dim:
         vectors = np.memmap(kept, np.float32, "r", shape=(count, embedder.dim))
-        first = embedder.encode(itertools.islice(lines(passages), 16), **options)
+        first = embedder.encode(itertools.islice(lines(passages), 16), prompt_name=role, normalize=True)
         if first.tobytes() == vectors[:16].tobytes():
             return vectors
     part = kept.with_suffix(".part")
     with open(part, "wb") as out:
-        for array in embedder.encode_stream(lines(passages), show_progress=True, **options):
-            out.write(array)
+        for array in embedder.encode_stream(lines(passages), prompt_name=role, normalize=True, show_progress=True):
+            array.tofile(out)
     part.replace(kept)
     return np.memmap(kept, np.float32, "r", shape=(count, embedder.dim))
 
@@ -96,12 +98,6 @@ def batches(
         yield list(itertools.islice(texts, rows)), np.asarray(vectors[first : first + rows])
 
 
-def exact(vectors: NDArray[np.float32], wanted: NDArray[np.float32], k: int = K) -> NDArray[np.int64]:
-    """The numbers of the k passages nearest to each query, best first, by comparing all: [queries, k]."""
-    scores = wanted @ vectors.T
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
-
-
 class Clock:
     """Seconds of a block."""
 
@@ -112,25 +108,37 @@ class Clock:
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._start
 
+    def each(self, what: Sized) -> float:
+        """Milliseconds for one of them."""
+        return 1000 * self.seconds / len(what)
 
-def recall(found: NDArray[np.int64], nearest: NDArray[np.int64]) -> float:
-    """How many of the nearest were found, of 1, in whatever order. Fewer hits than asked for count as misses."""
-    return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found.tolist(), nearest.tolist())]))
+
+def exact(vectors: NDArray[np.float32], wanted: NDArray[np.float32]) -> list[list[int]]:
+    """The numbers of the K passages nearest to each query, best first, by comparing all. Prints how long that takes."""
+    with Clock() as searched:
+        nearest = [np.argsort(-(vectors @ query), kind="stable")[:K].tolist() for query in wanted]
+    print(f"exact search among {len(vectors)} with numpy: {vectors.nbytes / 2**20:.1f} MiB, {searched.each(nearest):.2f} ms a query")
+    return nearest
 
 
-def report(what: str, found: NDArray[np.int64], nearest: NDArray[np.int64], built: Clock, searched: Clock, size: int) -> None:
+def recall(found: list[list[int]], nearest: list[list[int]]) -> float:
+    """How many of the nearest were found, of 1, in whatever order."""
+    return sum(len(set(a) & set(b)) for a, b in zip(found, nearest)) / sum(map(len, nearest))
+
+
+def report(what: str, found: list[list[int]], nearest: list[list[int]], built: Clock, searched: Clock, size: int) -> None:
     """A line: what was found of what exact search finds, and what it took. `size` is in bytes."""
     print(
         f"{what}: recall@{K} {recall(found, nearest):.3f}, {size / 2**20:.1f} MiB, built in {built.seconds:.1f} s, "
-        f"{1000 * searched.seconds / len(found):.2f} ms a query"
+        f"{searched.each(found):.2f} ms a query"
     )
 
 
-def show_hits(queries: list[str], found: NDArray[np.int64], passages: pathlib.Path, shown: int = 3) -> None:
+def show_hits(queries: list[str], found: list[list[int]], passages: pathlib.Path, shown: int = 3) -> None:
     """The best passages of the first few queries."""
-    wanted = set(found[:shown, :shown].ravel().tolist())
+    wanted = {number for numbers in found[:shown] for number in numbers[:shown]}
     texts = {number: text for number, text in enumerate(lines(passages)) if number in wanted}
-    for query, numbers in zip(queries[:shown], found.tolist()):
+    for query, numbers in zip(queries[:shown], found):
         print(query)
         for number in numbers[:shown]:
             print(f"    {texts[number][:110]}")

@@ -20,17 +20,16 @@ CANDIDATES = 100  # of the binary index, for each query
 
 def rescore(
     wanted: NDArray[np.float32], candidates: NDArray[np.int64], int8: NDArray[np.int8], lengths: NDArray[np.float32]
-) -> NDArray[np.int64]:
+) -> list[list[int]]:
     """The K candidates whose int8 vectors have the largest cosine with the query's float32 vector, best first.
 
     An int8 vector has a scale of its own, so its length says nothing: the product is divided by it.
     """
-    best = np.full((len(wanted), K), -1)
-    for row, (query, numbers) in enumerate(zip(wanted, candidates)):
+    best = []
+    for query, numbers in zip(wanted, candidates):
         numbers = numbers[numbers >= 0]  # faiss fills up with -1 where it found fewer
         scores = int8[numbers] @ query / lengths[numbers]
-        order = numbers[np.argsort(-scores, kind="stable")[:K]]
-        best[row, : len(order)] = order
+        best.append(numbers[np.argsort(-scores, kind="stable")[:K]].tolist())
     return best
 
 
@@ -49,7 +48,8 @@ def main() -> None:
     faiss.write_index(index, str(a.store / "float32.faiss"))
     index.hnsw.efSearch = 64
     with Clock() as searched:
-        _, found = index.search(wanted, K)
+        _, numbers = index.search(wanted, K)
+    found = numbers.tolist()
     show_hits(queries, found, a.passages)
     report("HNSW over float32", found, nearest, built, searched, (a.store / "float32.faiss").stat().st_size)
 
@@ -68,7 +68,7 @@ def main() -> None:
     bits.hnsw.efSearch = 2 * CANDIDATES
     with Clock() as searched:
         _, candidates = bits.search(octavo.as_dtype(wanted, "ubinary"), CANDIDATES)
-    report("HNSW over binary", candidates[:, :K], nearest, built, searched, (a.store / "binary.faiss").stat().st_size)
+    report("HNSW over binary", candidates[:, :K].tolist(), nearest, built, searched, (a.store / "binary.faiss").stat().st_size)
     with Clock() as searched:
         _, candidates = bits.search(octavo.as_dtype(wanted, "ubinary"), CANDIDATES)
         found = rescore(wanted, candidates, int8, lengths)

@@ -12,7 +12,6 @@ A Qdrant server (package qdrant-client) has the same distances, thresholds and q
 
 import pathlib
 
-import numpy as np
 import qdrant_edge as qdrant
 from corpus import K, Clock, arguments, batches, embed_queries, exact, kept_vectors, report, show_hits
 
@@ -48,7 +47,7 @@ def fill(shard: qdrant.EdgeShard, embedder: octavo.Embedder, passages: pathlib.P
 
 def search(shard: qdrant.EdgeShard, vector: list[float]) -> list[int]:
     request = qdrant.SearchRequest(qdrant.Query.Nearest(vector), limit=K, params=qdrant.SearchParams(hnsw_ef=100))
-    return [hit.id for hit in shard.search(request)]
+    return [int(hit.id) for hit in shard.search(request)]
 
 
 def vector_bytes(folder: pathlib.Path) -> int:
@@ -67,11 +66,11 @@ def main() -> None:
         with Clock() as built:
             fill(shard, embedder, a.passages)
         with Clock() as searched:
-            hits = [search(shard, vector) for vector in wanted.tolist()]
+            found = [search(shard, vector) for vector in wanted.tolist()]
         if name == "float32":
-            show_hits(queries, np.array(hits), a.passages)
+            show_hits(queries, found, a.passages)
             print(f"{shard.info().indexed_vectors_count} of {shard.info().points_count} vectors are in the graph")
-        report(f"HNSW over {name}", np.array(hits), nearest, built, searched, vector_bytes(a.store / name))
+        report(f"HNSW over {name}", found, nearest, built, searched, vector_bytes(a.store / name))
         shard.close()
 
 
