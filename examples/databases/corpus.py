@@ -25,23 +25,23 @@ import octavo
 K = 10  # hits of a query
 
 
-def arguments(description: str | None, database: bool = False) -> argparse.Namespace:
-    """MODEL PASSAGES QUERIES --store FOLDER: a model folder, files of lines, and where the database lies. With `database`
+def arguments(description: str | None, store: bool = True, database: bool = False) -> argparse.Namespace:
+    """MODEL PASSAGES QUERIES: a model folder and files of lines; --store FOLDER: where the database goes. With `database`
     the address of one that runs already may stand in the folder's place."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a model folder, as octavo build makes it")
     parser.add_argument("passages", type=pathlib.Path, help="what to search in, a text a line")
     parser.add_argument("queries", type=pathlib.Path, help="what to search for, a text a line")
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--store", type=pathlib.Path, metavar="FOLDER", help="where the database goes, a new folder")
+    place = parser.add_mutually_exclusive_group(required=store)
+    if store:
+        place.add_argument("--store", type=pathlib.Path, metavar="FOLDER", help="where the database goes, a new folder")
     if database:
         place.add_argument("--database", metavar="ADDRESS", help="of a database that runs already")
     a = parser.parse_args()
-    if a.store is None:
-        return a
-    a.store.mkdir(parents=True, exist_ok=True)
-    if any(a.store.iterdir()):
-        sys.exit(f"{a.store}: holds something already; name a new folder, or empty this one")
+    if store and a.store is not None:
+        a.store.mkdir(parents=True, exist_ok=True)
+        if any(a.store.iterdir()):
+            sys.exit(f"{a.store}: holds something already; name a new folder, or empty this one")
     return a
 
 
