@@ -46,7 +46,10 @@ def fill(shard: qdrant.EdgeShard, embedder: octavo.Embedder, passages: pathlib.P
 
 
 def search(shard: qdrant.EdgeShard, vector: list[float]) -> list[int]:
-    request = qdrant.SearchRequest(qdrant.Query.Nearest(vector), limit=K, params=qdrant.SearchParams(hnsw_ef=100))
+    # Quantized vectors give twice as many as asked for, of which the float32 ones choose; without quantization it says nothing.
+    choose = qdrant.QuantizationSearchParams(rescore=True, oversampling=2.0)
+    params = qdrant.SearchParams(hnsw_ef=100, quantization=choose)
+    request = qdrant.SearchRequest(qdrant.Query.Nearest(vector), limit=K, params=params)
     return [int(hit.id) for hit in shard.search(request)]
 
 

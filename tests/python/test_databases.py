@@ -11,7 +11,7 @@ import pytest
 from conftest import SOURCE
 
 EXAMPLES = SOURCE / "examples" / "databases"
-PASSAGES, QUERIES = 1500, 100
+PASSAGES, QUERIES = 1000, 100
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,8 @@ def test_faiss(example, databases_python, corpus, expected, tmp_path):
 import faiss, numpy as np, sys
 store, corpus = sys.argv[1:]
 index = faiss.read_index(store + "/float32.faiss")
-bits = faiss.downcast_IndexBinary(faiss.read_index_binary(store + "/binary.faiss").storage)
+graph = faiss.read_index_binary(store + "/binary.faiss")  # it owns the storage
+bits = faiss.downcast_IndexBinary(graph.storage)
 np.savez(store + "/out.npz", stored=index.reconstruct_n(0, index.ntotal), bits=faiss.vector_to_array(bits.xb).reshape(bits.ntotal, -1),
          found=index.search(np.load(corpus + "/queries.npy"), 10)[1])
 """, tmp_path / "store", corpus)
