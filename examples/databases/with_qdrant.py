@@ -23,8 +23,7 @@ def create(folder: pathlib.Path, dim: int, quantization: qdrant.ScalarQuantizati
     return qdrant.EdgeShard.create(
         str(folder),
         qdrant.EdgeConfig(
-            # The vectors have length 1 (corpus.py asks for it), so Dot is the cosine. Distance.Cosine would divide by the
-            # length once more when they are stored, and what lies in the database would not be what encode() gave.
+            # The vectors have length 1 (corpus.py asks for it), so Dot is the cosine, and no length has to be looked at.
             vectors=qdrant.EdgeVectorParams(size=dim, distance=qdrant.Distance.Dot, quantization_config=quantization),
             # Both thresholds are in KB of vectors; below them everything is compared, without an index.
             hnsw_config=qdrant.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=1000),

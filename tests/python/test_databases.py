@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+import octavo
 from conftest import SOURCE
 
 EXAMPLES = SOURCE / "examples" / "databases"
@@ -37,13 +38,14 @@ def expected(corpus):
 
 @pytest.fixture
 def example(databases_python, corpus, tmp_path):
-    """example("with_faiss") runs it in a new store, tmp_path / "store" -> what it printed."""
+    """example("with_faiss") runs it with its database in tmp_path / "store" -> what it printed."""
 
-    def call(name, check=True):
+    def call(name, *options, status=0):
         done = subprocess.run([os.environ["OCTAVO_DATABASES_PYTHON"], EXAMPLES / f"{name}.py", corpus / "model", corpus / "passages.txt",
-                               corpus / "queries.txt", "--store", tmp_path / "store"], capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0 or not check, done.stdout + done.stderr
-        return done.stdout if check else done.stderr
+                               corpus / "queries.txt", *(options or ("--store", tmp_path / "store"))],
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stderr if status else done.stdout
 
     return call
 
@@ -70,6 +72,44 @@ def int8_of(vectors):
     return np.rint(vectors * (127 / np.abs(vectors).max(axis=1, keepdims=True))).astype(np.int8)
 
 
+def test_fewer_bits(corpus, expected):
+    """The numbers that it prints, once more without Octavo."""
+    passages, queries, nearest = expected
+    done = subprocess.run([sys.executable, EXAMPLES / "fewer_bits.py", *(corpus / name for name in ("model", "passages.txt", "queries.txt"))],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    recalls = printed_recalls(done.stdout)
+    int8 = int8_of(passages).astype(np.float64)
+    different = ((queries > 0)[:, None] != (passages > 0)).sum(axis=2)
+    for what, scores in (("float16", queries @ passages.astype(np.float16).astype(np.float64).T), ("binary", -different),
+                         ("int8", queries @ (int8 / np.linalg.norm(int8, axis=1, keepdims=True)).T)):
+        found = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        assert abs(recalls[what] - recall(found, nearest)) < 0.0025, what  # a tie may fall to either side
+    assert recalls["binary"] < 0.8 and 0.95 < recalls["binary, 100 by int8"] <= recalls["binary, 100 by float32"] + 0.005
+    assert "int8: recall@10 " in done.stdout and ", 384 bytes a vector" in done.stdout
+
+
+def test_vectors_are_kept(model, tmp_path, monkeypatch):
+    """One run embeds, the next reads; a file with the vectors of another model is made anew."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from corpus import batches, kept_vectors
+
+    texts = [f"text number {i}" for i in range(2500)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))  # no end of line in the last one
+    embedder = octavo.Embedder(model)
+    vectors = embedder.encode(texts, normalize=True)
+    assert kept_vectors(embedder, tmp_path / "texts.txt").tobytes() == vectors.tobytes()
+    [kept] = tmp_path.glob("*.f32")
+    inode = kept.stat().st_ino
+    got = list(batches(embedder, tmp_path / "texts.txt"))
+    assert kept.stat().st_ino == inode and [len(part) for _, part in got] == [1000, 1000, 500]
+    assert sum((part for part, _ in got), []) == texts and np.concatenate([part for _, part in got]).tobytes() == vectors.tobytes()
+    kept.write_bytes((-vectors).tobytes())
+    assert kept_vectors(embedder, tmp_path / "texts.txt").tobytes() == vectors.tobytes()
+    (tmp_path / "texts.txt").write_text("other\n")
+    assert kept_vectors(embedder, tmp_path / "texts.txt").tobytes() == embedder.encode(["other"], normalize=True).tobytes()
+
+
 def test_faiss(example, databases_python, corpus, expected, tmp_path):
     passages, queries, nearest = expected
     output = example("with_faiss")
@@ -91,6 +131,7 @@ np.savez(store + "/out.npz", stored=index.reconstruct_n(0, index.ntotal), bits=f
     assert out["bits"].tobytes() == np.packbits(passages > 0, axis=1).tobytes()
     assert np.load(tmp_path / "store" / "int8.npy").tobytes() == int8_of(passages).tobytes()
     assert recall(out["found"], nearest) > 0.9
+    assert "holds something already" in example("with_faiss", status=1)
 
 
 def test_qdrant(example, databases_python, corpus, expected, tmp_path):
