@@ -40,17 +40,17 @@ if [ $build_only = 0 ]; then
   packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium)
 fi
 
+# Sets as_root, what goes before root's commands; fails when this user is not root and may not sudo.
+become_root() {
+  as_root=()
+  [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && as_root=(sudo -n); }
+}
+
 # install_packages <package>...: through apt, with the rights this user has.
 install_packages() {
-  local as_root=()
-  if [ "$(id -u)" != 0 ]; then
-    if sudo -n true 2>/dev/null; then
-      as_root=(sudo -n)
-    else
-      fail "missing packages: $*" "install them as root and run this again:" \
-        "  apt-get update && apt-get install -y --no-install-recommends $*"
-    fi
-  fi
+  local as_root
+  become_root || fail "missing packages: $*" "install them as root and run this again:" \
+    "  apt-get update && apt-get install -y --no-install-recommends $*"
   echo "setup: installing $*"
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -102,9 +102,9 @@ environment() {
   local folder=build/venv/$1 file=$2
   shift 2
   local stamp
-  # The lists of clients and of adapters stand alone; others include one another.
+  # The lists of clients, adapters and databases stand alone; others include one another.
   case $file in
-    *-clients.txt | *-adapters.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
+    *-clients.txt | *-adapters.txt | *-databases.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
     tests/python/*) stamp=$(sha256sum tests/python/requirements{,-wheel}.txt | sha256sum) ;;
     *) stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum) ;;
   esac
@@ -123,6 +123,7 @@ environment runtimes tests/oracle/requirements-runtimes.txt --no-deps
 environment clients tests/oracle/requirements-clients.txt --no-deps
 environment python tests/python/requirements.txt --no-deps
 environment adapters tests/python/requirements-adapters.txt --no-deps
+environment databases tests/python/requirements-databases.txt --no-deps
 # The package's test installs it without the network.
 stamp=$(sha256sum tests/python/requirements-wheel.txt)
 if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then
@@ -130,6 +131,19 @@ if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then
   build/venv/python/bin/python -m pip download -q --disable-pip-version-check --no-deps \
     --only-binary :all: -d build/wheels -r tests/python/requirements-wheel.txt
   echo "$stamp" >build/wheels/.stamp
+fi
+# Manual pages, the text that the databases' test searches: fetched, not installed.
+manual_pages() { compgen -G 'build/download/manpages_*.deb' && compgen -G 'build/download/manpages-dev_*.deb'; }
+if command -v apt-get >/dev/null && ! manual_pages >/dev/null; then
+  echo "setup: manual pages"
+  mkdir -p build/download
+  fetch=(apt-get -qq -o APT::Sandbox::User=root download manpages manpages-dev)
+  if ! (cd build/download && "${fetch[@]}") 2>/dev/null; then
+    # There may be no lists of packages here, or old ones.
+    { become_root && "${as_root[@]}" apt-get -qq update && (cd build/download && "${fetch[@]}"); } ||
+      fail "could not download manpages and manpages-dev; get them with" \
+        "  apt-get update && (cd build/download && apt-get download manpages manpages-dev)"
+  fi
 fi
 if [ $oracles = 1 ]; then
   environment torch tests/oracle/requirements-torch.txt

@@ -1,9 +1,11 @@
 """Fixtures of the Python package's tests: those of tests/oracle, whose program is called `program` here
 because `octavo` is the package, and a model. Environment (set by ctest): OCTAVO_BIN, OCTAVO_MODELS as there;
 PYTHONPATH, where the package under test is; OCTAVO_WHEELS, the files of requirements-wheel.txt;
-OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt."""
+OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt; OCTAVO_DATABASES_PYTHON, one with
+requirements-databases.txt; OCTAVO_MANPAGES, the folder with Debian's packages of manual pages."""
 import importlib.util
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -21,6 +23,21 @@ runtimes_python = _oracle.runtimes_python
 def adapters_python():
     """adapters_python(code, *arguments) runs Python code where LangChain, LlamaIndex and Haystack are."""
     return _oracle._interpreter("OCTAVO_ADAPTERS_PYTHON", "LangChain, LlamaIndex and Haystack")
+
+
+@pytest.fixture(scope="session")
+def databases_python():
+    """databases_python(code, *arguments) runs Python code where PostgreSQL, Qdrant and FAISS are."""
+    return _oracle._interpreter("OCTAVO_DATABASES_PYTHON", "PostgreSQL, Qdrant and FAISS")
+
+
+@pytest.fixture(scope="session")
+def manual_pages():
+    """The folder with Debian's packages of manual pages."""
+    folder = pathlib.Path(os.environ.get("OCTAVO_MANPAGES", ""))
+    if not all(list(folder.glob(f"{name}_*.deb")) for name in ("manpages", "manpages-dev")):
+        _oracle._absent("no packages of manual pages here: scripts/setup.sh gets them")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,13 @@ def test_fewer_bits(embedder):
     assert same(raw, bits)
     assert same(embedder.encode(texts, dimensions=32, dtype="binary"), (bits - 128).astype(np.int8))
     assert embedder.encode(texts, dtype="ubinary").shape == (100, 5)  # 36 bits
+    # The same of vectors that are there already.
+    for dtype in ("float32", "float16", "int8", "binary", "ubinary"):
+        assert same(octavo.as_dtype(vectors, dtype), embedder.encode(texts, dtype=dtype))
+        assert same(octavo.as_dtype(vectors[7], dtype), embedder.encode(texts[7], dtype=dtype))
+    for wrong, dtype, said in ((vectors[None], "int8", "shape (1, 100, 36)"), (narrow, "binary", "vectors are int8"), (vectors, "int4", "can be")):
+        with pytest.raises(octavo.InvalidInputError, match=re.escape(said)):
+            octavo.as_dtype(wrong, dtype)
 
 
 def test_many_threads(embedder):

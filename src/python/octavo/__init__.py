@@ -18,7 +18,7 @@ from octavo._core import (
     VerifyReport,
 )
 from octavo._core import version as __version__
-from octavo._embedder import Dtype, Embedder
+from octavo._embedder import Embedder
 from octavo._errors import (
     Error,
     InternalError,
@@ -30,6 +30,7 @@ from octavo._errors import (
     TruncationWarning,
     UnsupportedError,
 )
+from octavo._precision import Dtype, as_dtype
 from octavo._toolkit import Progress, build, import_model, quantize, smooth, verify
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "UnsupportedError",
     "VerifyReport",
     "__version__",
+    "as_dtype",
     "build",
     "import_model",
     "quantize",

@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from octavo import _core
 from octavo._bar import Bar
 from octavo._errors import Error, InvalidInputError, ModelWarning, TruncationWarning
-from octavo._precision import DTYPES, as_dtype
-
-Dtype = Literal["float32", "float16", "int8", "binary", "ubinary"]
+from octavo._precision import DTYPES, Dtype, as_dtype
 
 _Cut = tuple[int, int, int]  # text, tokens it had, tokens that were used
 
@@ -224,7 +222,7 @@ class Embedder:
         return self._stream(iter(texts), options, rows, dtype, Bar("embed", None) if show_progress else None)
 
     def _stream(
-        self, texts: Iterator[str], options: _Options, rows: int, dtype: str, bar: Bar | None
+        self, texts: Iterator[str], options: _Options, rows: int, dtype: Dtype, bar: Bar | None
     ) -> Iterator[NDArray[Any]]:
         stopped = threading.Event()
 
