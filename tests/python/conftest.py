@@ -1,7 +1,8 @@
 """Fixtures of the Python package's tests: those of tests/oracle, whose program is called `program` here
 because `octavo` is the package, and a model. Environment (set by ctest): OCTAVO_BIN, OCTAVO_MODELS as there;
 PYTHONPATH, where the package under test is; OCTAVO_WHEELS, the files of requirements-wheel.txt;
-OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt."""
+OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt;
+OCTAVO_MTEB_PYTHON, one with requirements-mteb.txt and torch."""
 import importlib.util
 import json
 import pathlib
@@ -21,6 +22,12 @@ runtimes_python = _oracle.runtimes_python
 def adapters_python():
     """adapters_python(code, *arguments) runs Python code where LangChain, LlamaIndex and Haystack are."""
     return _oracle._interpreter("OCTAVO_ADAPTERS_PYTHON", "LangChain, LlamaIndex and Haystack")
+
+
+@pytest.fixture(scope="session")
+def mteb_python():
+    """mteb_python(code, *arguments) runs Python code where mteb and sentence-transformers are."""
+    return _oracle._interpreter("OCTAVO_MTEB_PYTHON", "mteb and sentence-transformers")
 
 
 @pytest.fixture(scope="session")
