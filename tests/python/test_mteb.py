@@ -97,7 +97,7 @@ def folders(program, minilm, tmp_path_factory):
 
 @pytest.fixture
 def run(mteb_python, folders, tmp_path, monkeypatch):
-    for name, value in {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "MTEB_CACHE": str(tmp_path / "mteb")}.items():
+    for name, value in {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MTEB_CACHE": str(tmp_path / "mteb")}.items():
         monkeypatch.setenv(name, value)
     notes = {f"n{i}": text for i, text in enumerate(NOTES)}
     queries = {f"q{i}": text for i, (text, _) in enumerate(QUESTIONS)}
