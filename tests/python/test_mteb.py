@@ -1,6 +1,7 @@
 """The real mteb runs small tasks offline through octavo.mteb: its scores are those of octavo embed's vectors, computed
 here, and those that it gives the real sentence-transformers with the same weights."""
 import json
+import os
 
 import numpy as np
 import pytest
@@ -95,21 +96,38 @@ def folders(program, minilm, tmp_path_factory):
     return ours, theirs
 
 
-@pytest.fixture
-def run(mteb_python, folders, tmp_path, monkeypatch):
-    for name, value in {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MTEB_CACHE": str(tmp_path / "mteb")}.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def run(mteb_python, folders, tmp_path_factory):
+    """run(code) -> what the code prints last, run where mteb is; it finds the tasks below and no network."""
+    place = tmp_path_factory.mktemp("home")
     notes = {f"n{i}": text for i, text in enumerate(NOTES)}
     queries = {f"q{i}": text for i, (text, _) in enumerate(QUESTIONS)}
     ids = {start: note for _, starts in QUESTIONS for start in starts for note, text in notes.items() if text.startswith(start)}
     relevant = {f"q{i}": {ids[s]: len(starts) - at for at, s in enumerate(starts)} for i, (_, starts) in enumerate(QUESTIONS)}
+    # One thread of torch: others that spin would keep other tests from the cores.
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(place / "hf"), "MTEB_CACHE": str(place / "mteb"),
+                   "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
     def call(code):
-        given = json.dumps([*map(str, folders), str(tmp_path / "results"), notes, queries, relevant, PAIRS])
-        return json.loads(mteb_python(CODE + code, input=given).stdout.splitlines()[-1])
+        given = json.dumps([*map(str, folders), str(place / "results"), notes, queries, relevant, PAIRS])
+        return json.loads(mteb_python(CODE + code, input=given, env=environment).stdout.splitlines()[-1])
 
     call.notes, call.queries, call.relevant = notes, queries, relevant
     return call
+
+
+@pytest.fixture(scope="module")
+def results(run):
+    """Scores by task of octavo's MiniLM, of sentence-transformers' and of octavo's with int8 vectors; the first one's name and
+    revision."""
+    return run("""
+from sentence_transformers import SentenceTransformer
+model = OctavoEncoder(ours, threads=1)
+assert isinstance(model, EncoderProtocol)
+mine, name, revision = run(model, cache=None)
+print(json.dumps([mine, run(SentenceTransformer(theirs, device="cpu"), cache=None)[0],
+                  run(model, cache=None, encode_kwargs={"precision": "int8", "batch_size": 3})[0], name, revision]))
+""")
 
 
 def vectors_of(program, folder, texts, prompt, tmp_path):
@@ -117,16 +135,11 @@ def vectors_of(program, folder, texts, prompt, tmp_path):
     return np.load(tmp_path / "v.npy").astype(np.float64)
 
 
-def test_the_scores(run, program, folders, tmp_path):
-    got, name, revision = run("""
-model = OctavoEncoder(ours, threads=1)
-assert isinstance(model, EncoderProtocol)
-print(json.dumps(run(model, cache=None)))
-""")
+def test_the_scores(results, run, program, folders, tmp_path):
+    got, _, _, name, revision = results
     queries = vectors_of(program, folders[0], run.queries.values(), "query", tmp_path)
     notes = vectors_of(program, folders[0], NOTES, "document", tmp_path)
-    cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ (notes / np.linalg.norm(notes, axis=1, keepdims=True)).T
-    expected = ndcg_at_10(cosines, list(run.relevant.values()), list(run.notes))
+    expected = ndcg_at_10(queries @ notes.T, list(run.relevant.values()), list(run.notes))
     assert 0.7 < expected < 1 and abs(got["OctavoNotes"]["ndcg_at_10"] - expected) < 2e-5  # mteb rounds
     a, b = (vectors_of(program, folders[0], [p[i] for p in PAIRS], "STS", tmp_path) for i in (0, 1))
     alike = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
@@ -138,12 +151,8 @@ print(json.dumps(run(model, cache=None)))
     assert name == "octavo/notes-minilm" and len(revision) == 40
 
 
-def test_beside_sentence_transformers(run):
-    ours, theirs, narrow = run("""
-from sentence_transformers import SentenceTransformer
-print(json.dumps([run(OctavoEncoder(ours), cache=None)[0], run(SentenceTransformer(theirs, device="cpu"), cache=None)[0],
-                  run(OctavoEncoder(ours), cache=None, encode_kwargs={"precision": "int8", "batch_size": 3})[0]]))
-""")
+def test_beside_sentence_transformers(results):
+    ours, theirs, narrow = results[:3]
     for task, score in [("OctavoNotes", "ndcg_at_10"), ("OctavoNotes", "map_at_10"), ("OctavoPairs", "cosine_spearman"),
                         ("OctavoPairs", "cosine_pearson"), ("OctavoPairs", "euclidean_pearson")]:
         assert abs(ours[task][score] - theirs[task][score]) < 1e-4, (task, score)
@@ -151,56 +160,48 @@ print(json.dumps([run(OctavoEncoder(ours), cache=None)[0], run(SentenceTransform
     assert ours["OctavoPairs"]["cosine_pearson"] != narrow["OctavoPairs"]["cosine_pearson"]
 
 
-def test_its_name_and_what_it_cannot_do(run):
-    """A model that gives other vectors is another one for mteb's cache of results."""
-    got = run("""
-import octavo, numpy as np
-a, b = OctavoEncoder(ours), OctavoEncoder(octavo.Embedder(ours, threads=1), name="me/minilm")
-short = OctavoEncoder(ours, embed_dim=64, prompts={"OctavoNotes": "note: "})
-meta = mteb.ModelMeta.create_empty(overwrites={"name": ours, "loader": OctavoEncoder, "revision": None})
-loaded = meta.load_model()
-errors = []
-for wrong in (lambda: a.encode([{"image": [1]}], task_metadata=Notes.metadata, hf_split="test", hf_subset="default"),
-              lambda: a.encode([{"text": ["a"]}], task_metadata=Notes.metadata, hf_split="test", hf_subset="default", precision="uint8"),
-              lambda: OctavoEncoder(ours, device="cuda"), lambda: OctavoEncoder(ours, name="minilm")):
-    try:
-        wrong()
-    except octavo.Error as error:
-        errors.append([type(error).__name__, str(error)])
-def vectors(model, prompt_type, task):
-    made = model.encode([{"text": ["a", "b"]}, {"text": ["c"]}], task_metadata=task.metadata, hf_split="test", hf_subset="default",
-                        prompt_type=prompt_type)
-    return made
+def test_one_model_and_another(run):
+    """Prompts, dimensions, errors, and names: what gives other vectors is another model for mteb's cache of results."""
+    names, revisions, facts, same, errors, (first, again, asked) = run("""
+import numpy as np, octavo
+from mteb.cache import ResultCache
 from mteb.types import PromptType
 e = octavo.Embedder(ours)
+a, b = OctavoEncoder(e), OctavoEncoder(ours, name="me/minilm", threads=1)
+short = OctavoEncoder(e, embed_dim=64, prompts={"OctavoNotes": "note: "})
+loaded = mteb.ModelMeta.create_empty(overwrites={"name": ours, "loader": OctavoEncoder, "revision": None}).load_model()
+def vectors(model, prompt_type, task, batch={"text": ["a", "b"]}, **more):
+    return model.encode([batch, {"text": ["c"]}], task_metadata=task.metadata, hf_split="test", hf_subset="default",
+                        prompt_type=prompt_type, **more)
 same = [np.array_equal(vectors(a, PromptType.query, Notes), e.encode(["a", "b", "c"], prompt_name="query")),
         np.array_equal(vectors(a, PromptType.document, Notes), e.encode(["a", "b", "c"], prompt_name="document")),
         np.array_equal(vectors(a, None, Pairs), e.encode(["a", "b", "c"], prompt_name="STS")),
         np.array_equal(vectors(a, None, Notes), e.encode(["a", "b", "c"])),
         np.array_equal(vectors(short, PromptType.query, Notes), e.encode(["note: a", "note: b", "note: c"])[:, :64]),
         np.array_equal(vectors(loaded, PromptType.query, Notes), vectors(a, PromptType.query, Notes))]
-print(json.dumps([[m.mteb_model_meta.name for m in (a, b, short)], [m.mteb_model_meta.revision for m in (a, b, short)],
-                  [a.mteb_model_meta.embed_dim, short.mteb_model_meta.embed_dim, a.mteb_model_meta.max_tokens], same, errors]))
-""")
-    assert got[0] == ["octavo/notes-minilm", "me/minilm", "octavo/notes-minilm"]
-    assert got[1][0] == got[1][1] != got[1][2] and got[2] == [384, 64, 256]
-    assert got[3] == [True] * 6
-    assert [kind for kind, _ in got[4]] == ["UnsupportedError"] * 3 + ["InvalidInputError"]
-    assert "image" in got[4][0][1] and "OctavoNotes" in got[4][0][1]
-
-
-def test_results_are_kept_and_found_again(run):
-    first, again, count = run("""
-from mteb.cache import ResultCache
-first = run(OctavoEncoder(ours), cache=ResultCache(cache))
+errors = []
+for wrong in (lambda: vectors(a, None, Notes, {"text": ["a"], "image": [1]}), lambda: vectors(a, None, Notes, {"title": ["a"]}),
+              lambda: vectors(a, None, Notes, precision="uint8"), lambda: OctavoEncoder(ours, device="cuda"),
+              lambda: OctavoEncoder(e, name="minilm")):
+    try:
+        wrong()
+    except octavo.Error as error:
+        errors.append([type(error).__name__, str(error)])
 calls = []
 class Counted(OctavoEncoder):
     def encode(self, *arguments, **named):
-        calls.append(1)
+        calls.append(self)
         return super().encode(*arguments, **named)
-again = run(Counted(ours), cache=ResultCache(cache))
-asked = len(calls)
-other = run(Counted(ours, embed_dim=32), cache=ResultCache(cache))
-print(json.dumps([first, again, [asked, len(calls)]]))
+runs = [run(Counted(e), cache=ResultCache(cache)), run(Counted(ours), cache=ResultCache(cache))]
+asked = [len(set(calls))]
+run(Counted(e, embed_dim=32), cache=ResultCache(cache))
+print(json.dumps([[m.mteb_model_meta.name for m in (a, b, short)], [m.mteb_model_meta.revision for m in (a, b, short)],
+                  [a.mteb_model_meta.embed_dim, short.mteb_model_meta.embed_dim, a.mteb_model_meta.max_tokens], same, errors,
+                  [*runs, [*asked, len(set(calls))]]]))
 """)
-    assert first == again and count[0] == 0 and count[1] > 0
+    assert names == ["octavo/notes-minilm", "me/minilm", "octavo/notes-minilm"]
+    assert revisions[0] == revisions[1] != revisions[2] and facts == [384, 64, 256]
+    assert same == [True] * 6
+    assert [kind for kind, _ in errors] == ["UnsupportedError"] * 4 + ["InvalidInputError"]
+    assert "OctavoNotes has image" in errors[0][1] and "no text" in errors[1][1]
+    assert first == again and asked == [1, 2]
