@@ -165,11 +165,12 @@ def test_one_model_and_another(run):
     names, revisions, facts, same, errors, (first, again, asked) = run("""
 import numpy as np, octavo
 from mteb.cache import ResultCache
+from mteb.models import ModelMeta
 from mteb.types import PromptType
 e = octavo.Embedder(ours)
 a, b = OctavoEncoder(e), OctavoEncoder(ours, name="me/minilm", threads=1)
 short = OctavoEncoder(e, embed_dim=64, prompts={"OctavoNotes": "note: "})
-loaded = mteb.ModelMeta.create_empty(overwrites={"name": ours, "loader": OctavoEncoder, "revision": None}).load_model()
+loaded = ModelMeta.create_empty(overwrites={"name": ours, "loader": OctavoEncoder, "revision": None}).load_model()
 def vectors(model, prompt_type, task, batch={"text": ["a", "b"]}, **more):
     return model.encode([batch, {"text": ["c"]}], task_metadata=task.metadata, hf_split="test", hf_subset="default",
                         prompt_type=prompt_type, **more)
