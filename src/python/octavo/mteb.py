@@ -58,6 +58,8 @@ class OctavoEncoder(AbsEncoder):
         prompts: dict[str, str] | None = None,
         **options: Any,
     ) -> None:
+        if revision == "no_revision_available":  # what mteb calls none
+            revision = None
         self.model = SentenceTransformer(
             model_name, device=device, prompts=prompts, truncate_dim=embed_dim, revision=revision, **options
         )
