@@ -37,7 +37,7 @@ packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
   libcurl4-openssl-dev python3-dev)
 if [ $build_only = 0 ]; then
-  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium)
+  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium python3-torch libopenblas0-pthread)
 fi
 
 # Sets as_root, what goes before root's commands; fails when this user is not root and may not sudo.
@@ -88,8 +88,9 @@ rust_ok || fail "needs cargo $need or newer, found: $(cargo --version 2>&1 | hea
 
 # --- Python environments for the tests -----------------------------------------------------------
 [ $build_only = 0 ] || exit 0
+# Debian 12's own first: one environment has the system's PyTorch, which is made for that.
 python=
-for candidate in python3 python3.11 python3.12; do
+for candidate in python3.11 python3 python3.12; do
   if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
     python=$candidate
     break
@@ -102,10 +103,10 @@ environment() {
   local folder=build/venv/$1 file=$2
   shift 2
   local stamp
-  # The lists of clients, adapters and databases stand alone; others include one another.
+  # Lists that include another one are stamped with it.
   case $file in
-    *-clients.txt | *-adapters.txt | *-databases.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
-    tests/python/*) stamp=$(sha256sum tests/python/requirements{,-wheel}.txt | sha256sum) ;;
+    tests/python/requirements.txt) stamp=$(sha256sum tests/python/requirements{,-wheel}.txt | sha256sum) ;;
+    tests/python/* | *-clients.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
     *) stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum) ;;
   esac
   [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
@@ -124,6 +125,11 @@ environment clients tests/oracle/requirements-clients.txt --no-deps
 environment python tests/python/requirements.txt --no-deps
 environment adapters tests/python/requirements-adapters.txt --no-deps
 environment databases tests/python/requirements-databases.txt --no-deps
+# The system's PyTorch, for the CPU, and the Python that it is made for: PyPI's brings several GB of GPU libraries.
+system_site=$(/usr/bin/python3 -c 'import importlib.metadata as m; print(m.distribution("torch").locate_file(""))' 2>/dev/null) ||
+  fail "/usr/bin/python3 has no PyTorch; get it with 'apt-get install python3-torch', or as your system calls it"
+python=/usr/bin/python3 environment mteb tests/python/requirements-mteb.txt --no-deps
+ln -sfn "$system_site"/torch "$system_site"/torch-*-info "$(echo build/venv/mteb/lib/python3*/site-packages)"/
 # The package's test installs it without the network.
 stamp=$(sha256sum tests/python/requirements-wheel.txt)
 if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then

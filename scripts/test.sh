@@ -13,7 +13,7 @@ usage: scripts/test.sh [--asan | --tsan] [--oracles] [--quick] [ctest options...
   --quick    no setup, and no tests labelled slow, oracle or install
 
 A test fails when what it compares with (models, Python environments) is missing; run through ctest
-alone, it is skipped. Tests that need PyTorch are skipped without --oracles.
+alone, it is skipped. Tests that need the PyTorch of --oracles are skipped without.
 
 Other options go to ctest: scripts/test.sh -R formats
 TEXT

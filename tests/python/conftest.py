@@ -1,8 +1,9 @@
 """Fixtures of the Python package's tests: those of tests/oracle, whose program is called `program` here
 because `octavo` is the package, and a model. Environment (set by ctest): OCTAVO_BIN, OCTAVO_MODELS as there;
 PYTHONPATH, where the package under test is; OCTAVO_WHEELS, the files of requirements-wheel.txt;
-OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt; OCTAVO_DATABASES_PYTHON, one with
-requirements-databases.txt; OCTAVO_MANPAGES, the folder with Debian's packages of manual pages."""
+OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, OCTAVO_DATABASES_PYTHON, OCTAVO_ENGINES_PYTHON and
+OCTAVO_MTEB_PYTHON, interpreters with the requirements-*.txt of those names (the last one with torch, too); OCTAVO_MANPAGES,
+the folder with Debian's packages of manual pages."""
 import importlib.util
 import json
 import os
@@ -38,6 +39,12 @@ def manual_pages():
     if not all(list(folder.glob(f"{name}_*.deb")) for name in ("manpages", "manpages-dev")):
         _oracle._absent("no packages of manual pages here: scripts/setup.sh gets them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mteb_python():
+    """mteb_python(code, *arguments) runs Python code where mteb and sentence-transformers are."""
+    return _oracle._interpreter("OCTAVO_MTEB_PYTHON", "mteb and sentence-transformers")
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,11 @@ class Embedder:
             warnings.warn(warning, ModelWarning, stacklevel=2)
 
     @property
+    def model(self) -> str:
+        """What it was opened with: the folder's absolute path, or the name on the hub."""
+        return self._model
+
+    @property
     def dim(self) -> int:
         """Numbers of a vector."""
         return self._core.width
