@@ -37,7 +37,7 @@ packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
   libcurl4-openssl-dev python3-dev)
 if [ $build_only = 0 ]; then
-  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium)
+  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium openjdk-17-jre-headless)
 fi
 
 # install_packages <package>...: through apt, with the rights this user has.
@@ -102,9 +102,9 @@ environment() {
   local folder=build/venv/$1 file=$2
   shift 2
   local stamp
-  # The lists of clients and of adapters stand alone; others include one another.
+  # The lists of clients, adapters and engines stand alone; others include one another.
   case $file in
-    *-clients.txt | *-adapters.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
+    *-clients.txt | *-adapters.txt | *-engines.txt) stamp=$(sha256sum "$file" | sha256sum) ;;
     tests/python/*) stamp=$(sha256sum tests/python/requirements{,-wheel}.txt | sha256sum) ;;
     *) stamp=$(sha256sum tests/oracle/requirements[.-][!c]*t | sha256sum) ;;
   esac
@@ -123,6 +123,8 @@ environment runtimes tests/oracle/requirements-runtimes.txt --no-deps
 environment clients tests/oracle/requirements-clients.txt --no-deps
 environment python tests/python/requirements.txt --no-deps
 environment adapters tests/python/requirements-adapters.txt --no-deps
+# PySpark is published as source: pip makes its wheel, with what the list names.
+PIP_CONSTRAINT=tests/python/requirements-engines.txt environment engines tests/python/requirements-engines.txt --no-deps
 # The package's test installs it without the network.
 stamp=$(sha256sum tests/python/requirements-wheel.txt)
 if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then

@@ -1,7 +1,8 @@
 """Fixtures of the Python package's tests: those of tests/oracle, whose program is called `program` here
 because `octavo` is the package, and a model. Environment (set by ctest): OCTAVO_BIN, OCTAVO_MODELS as there;
 PYTHONPATH, where the package under test is; OCTAVO_WHEELS, the files of requirements-wheel.txt;
-OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON, an interpreter with requirements-adapters.txt."""
+OCTAVO_CMAKE_CACHE, of the build under test; OCTAVO_ADAPTERS_PYTHON and OCTAVO_ENGINES_PYTHON,
+interpreters with requirements-adapters.txt and requirements-engines.txt."""
 import importlib.util
 import json
 import pathlib

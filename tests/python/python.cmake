@@ -5,6 +5,7 @@ if(NOT OCTAVO_PYTHON)
 endif()
 set(OCTAVO_WHEELS "${PROJECT_SOURCE_DIR}/build/wheels" CACHE PATH "Folder with the wheels of requirements-wheel.txt")
 set(OCTAVO_ADAPTERS_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/adapters/bin/python" CACHE FILEPATH "Python with requirements-adapters.txt")
+set(OCTAVO_ENGINES_PYTHON "${PROJECT_SOURCE_DIR}/build/venv/engines/bin/python" CACHE FILEPATH "Python with requirements-engines.txt")
 
 file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(file IN LISTS files)
@@ -13,8 +14,10 @@ foreach(file IN LISTS files)
   add_test(NAME python.${short} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMAND ${Python_EXECUTABLE} -B -m pytest -q -rs -p no:cacheprovider --color=no ${file})
   set_tests_properties(python.${short} PROPERTIES LABELS python TIMEOUT ${oracle_timeout}
-    ENVIRONMENT "OCTAVO_CACHE=${PROJECT_BINARY_DIR}/cache;OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;PYTHONPATH=${PROJECT_BINARY_DIR}/python;OCTAVO_WHEELS=${OCTAVO_WHEELS};OCTAVO_ADAPTERS_PYTHON=${OCTAVO_ADAPTERS_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};OCTAVO_CMAKE_CACHE=${PROJECT_BINARY_DIR}/CMakeCache.txt")
+    ENVIRONMENT "OCTAVO_CACHE=${PROJECT_BINARY_DIR}/cache;OCTAVO_BIN=$<TARGET_FILE:octavo_cli>;PYTHONPATH=${PROJECT_BINARY_DIR}/python;OCTAVO_WHEELS=${OCTAVO_WHEELS};OCTAVO_ADAPTERS_PYTHON=${OCTAVO_ADAPTERS_PYTHON};OCTAVO_ENGINES_PYTHON=${OCTAVO_ENGINES_PYTHON};OCTAVO_RUNTIMES_PYTHON=${OCTAVO_RUNTIMES_PYTHON};OCTAVO_CMAKE_CACHE=${PROJECT_BINARY_DIR}/CMakeCache.txt")
 endforeach()
 # It compiles, what ccache does not have: beside others it would keep them waiting for a core.
 set_tests_properties(python.package PROPERTIES LABELS "python;install" RUN_SERIAL ON TIMEOUT 1800)
 set_property(TEST python.package APPEND PROPERTY ENVIRONMENT "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR};CCACHE_NOHASHDIR=1")
+# Each starts a cluster of its own, and a JVM: beside one another they would wait for the two cores.
+set_tests_properties(python.ray python.spark PROPERTIES LABELS "python;slow" RESOURCE_LOCK engines)

@@ -83,7 +83,7 @@ class Watched(EmbedBatches):
         made = super().__call__(batch)
         with open(f"{folder}/pid-{os.getpid()}", "a") as log:
             log.write(f"{self._embedder!r} {batch.num_rows}\\n")
-        maps = {line.split()[-1] for line in open("/proc/self/maps") if line.split()[-1].endswith(".packed")}
+        maps = {line.split()[-1] for line in open("/proc/self/maps") if line.split()[-1].endswith(".safetensors")}
         open(f"{folder}/maps-{os.getpid()}", "w").write(" ".join(maps))
         if 222 in batch["id"].to_pylist():
             try:

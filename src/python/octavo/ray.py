@@ -69,14 +69,15 @@ class EmbedBatches:
     ) -> None:
         check_nulls(nulls)
         self._column, self._output, self._nulls = column, output, nulls
-        self._encode = {
+        self._encode: dict[str, Any] = {
             "prompt_name": prompt_name,
             "normalize": normalize,
             "dimensions": dimensions,
             "dtype": dtype,
             "max_length": max_length,
         }
-        self._model, self._opened_with = model, {"threads": threads or _given_cpus(), **options}
+        self._model = model
+        self._opened_with: dict[str, Any] = {"threads": threads or _given_cpus(), **options}
         # An error here would make Ray start workers again and again; with the first batch it ends the job.
         self._error: Error | None = None
         try:

@@ -58,7 +58,7 @@ def embed_udf(
     check_nulls(nulls)
     if dtype not in _NUMBERS:
         raise UnsupportedError(f"dtype is {dtype!r}, for which Spark has no type; it can be {', '.join(_NUMBERS)}")
-    how = {
+    how: dict[str, Any] = {
         "prompt_name": prompt_name,
         "normalize": normalize,
         "dimensions": dimensions,
