@@ -167,7 +167,7 @@ def embed_parquet(
         source: a folder (or one file), as a path that all machines see or a URI of pyarrow.
         target: a folder, in the same way; made where it is missing.
         model: what octavo.Embedder is opened with; the same on every machine.
-        workers: worker processes; None for as many as the cluster has CPUs for now.
+        workers: worker processes; None for as many as the cluster has CPUs when it begins.
         threads: of each worker, and the CPUs that Ray sets aside for it.
         rows: that are in memory together, and of a row group in `target`.
         options: further arguments of EmbedBatches.
