@@ -58,7 +58,7 @@ spark.stop()
 def test_options_and_nulls(run, model):
     """One model a worker process; options reach it, in a plain query and in SQL; a null stays one or is an error."""
     done = run("""
-frame = spark.createDataFrame([(0, "one"), (1, None), (2, "three")], "id int, text string").repartition(2, "id")
+frame = spark.createDataFrame([(0, "one"), (1, None), (2, "three")], "id int, text string").repartition(1)
 vectors = {row.id: row.v for row in frame.select("id", embed_udf(model, dtype="int8", dimensions=8)("text").alias("v")).collect()}
 frame.createOrReplaceTempView("texts")
 spark.udf.register("embed", embed_udf(model, threads=1))
@@ -93,8 +93,8 @@ spark.stop()
     assert done["vectors"] == [done["want"][0], None, done["want"][1]]
     assert done["sql"] == done["plain"] and done["rows"] == [0, 2]
     assert done["only"] == [None] and done["empty"] == []
-    # Whatever ran in a worker, and in however many tasks, it opened the model for dimensions=8 and all others once.
-    assert len(done["mapped"]) == 400 and {count for _, count in done["mapped"]} == {1}
+    # Whatever ran in a worker, and in however many tasks, it opened the model once; some worker may not have had such a task.
+    assert len(done["mapped"]) == 400 and 1 in (counts := {count for _, count in done["mapped"]}) and counts <= {0, 1}
     said = done["said"]
     assert "1 nulls in a batch of" in said["nulls"] and "no-model" in said["model"]
     assert said["dtype"].startswith("UnsupportedError") and "float32, int8, binary" in said["dtype"]
