@@ -154,15 +154,17 @@ def block(result):
     median = {kind: {k: statistics.median(r[k] for r in result[kind]) for k in result[kind][0]} for kind in ("process", "ray")}
     spread = {kind: (max(r["at_work"] for r in result[kind]) - min(r["at_work"] for r in result[kind])) / 2 / median[kind]["at_work"]
               for kind in median}
+    rounds = f"{result['rounds']} rounds, medians, +- is half the range" if result["rounds"] > 1 else "one round"
     lines = [
         f"{machine['cpu']}, {machine['cpus']} CPUs ({', '.join(machine['isa'])}), {machine['memory_gb']} GB; all-MiniLM-L6-v2 in INT8, "
-        f"{result['texts']:,} texts of 3 to 12 words in {result['files']} files; {result['rounds']} rounds, medians, +- is half the range; "
+        f"{result['texts']:,} texts of 3 to 12 words in {result['files']} files; {rounds}; "
         f"load {machine['load_before']} before the run.{' ' + result['note'] if result['note'] else ''}",
         f"Versions: {', '.join(f'{k} {v}' for k, v in result['versions'].items())}.", "",
         "| | texts/s at work | whole job, s | texts/s, start and end included |", "|---|---|---|---|"]
     for kind, name in (("process", "one process, 2 threads"), ("ray", "Ray, 2 workers of 1 thread")):
         m = median[kind]
-        lines.append(f"| {name} | {m['at_work']:,.0f} +-{100 * spread[kind]:.0f}% | {m['seconds']:.1f} | {m['whole']:,.0f} |")
+        around = f" +-{100 * spread[kind]:.0f}%" if result["rounds"] > 1 else ""
+        lines.append(f"| {name} | {m['at_work']:,.0f}{around} | {m['seconds']:.1f} | {m['whole']:,.0f} |")
     lines += [f"| **Ray over one process** | **{result['ratio']:.2f}** (goal {GOAL}) | | **{median['ray']['whole'] / median['process']['whole']:.2f}** |",
               "", f"The rows of both are those that went in, with the same bits. Ray's own start (`ray.init`, before the job) took "
               f"{median['ray']['init']:.1f} s more.",

@@ -178,8 +178,10 @@ def wrong(name, call):
 def files(name, table, **options):
     os.makedirs(f"{folder}/{name}/sub", exist_ok=True)
     pq.write_table(table, f"{folder}/{name}/sub/a.parquet")
+    # Characters that mean something else in a URI.
+    pq.write_table(table, f"{folder}/{name}/sub/50%25 #1?.parquet")
     pq.write_table(table, f"{folder}/{name}/_not.parquet")
-    return embed_parquet(f"{folder}/{name}", f"{folder}/{name}-out", model, **options)
+    return embed_parquet(f"{folder}/{name}", f"file://{folder}/{name}-out/", model, **options)
 
 gaps = pa.table({"text": ["one", None, "three"], "id": [0, 1, 2]})
 wrong("nulls", lambda: files("a", gaps))
@@ -201,11 +203,12 @@ empty = local(pa.table({"text": pa.array([], pa.string())}))
 words = local(pa.table({"text": pa.array(["one", "two", "one"]).dictionary_encode()}))
 want = octavo.Embedder(model).encode(["one", "two", "one"])
 print(json.dumps({"kept": kept, "vectors": out["v"].to_pylist(), "type": str(out["v"].type), "files": sorted(os.listdir(folder + "/a-out")),
+                  "names": sorted(os.listdir(folder + "/a-out/sub")),
                   "want": octavo.Embedder(model).encode(["one", "three"], dtype="int8", dimensions=8).tolist(), "said": said,
                   "empty": [empty.num_rows, empty.schema == words.schema.set(0, empty.schema.field(0))],
                   "dictionary": words["embedding"].combine_chunks().flatten().to_numpy().tobytes() == want.tobytes()}))
 """)
-    assert done["kept"] == [1, 3, 0] and done["files"] == ["sub"] and "int8" in done["type"]
+    assert done["kept"] == [2, 6, 0] and done["files"] == ["sub"] and done["names"] == ["50%25 #1?.parquet", "a.parquet"] and "int8" in done["type"]
     assert done["vectors"] == [done["want"][0], None, done["want"][1]]
     assert done["empty"] == [0, True] and done["dictionary"]
     said = done["said"]

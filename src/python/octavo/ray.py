@@ -24,7 +24,7 @@ import ray.data
 
 from octavo._embedder import Dtype, Embedder
 from octavo._errors import Error, InvalidInputError, NotFoundError
-from octavo._parquet import Job, embed_file, is_done, jobs_of, remove_parts
+from octavo._parquet import Job, embed_file, jobs_of, remove_parts, waiting
 from octavo._workers import Nulls, check_nulls, encode, lasting, opened
 
 __all__ = ["EmbedBatches", "embed_parquet"]
@@ -187,21 +187,22 @@ def embed_parquet(
     model = lasting(model)
     how = {name: value for name, value in options.items() if value is not None and name not in _SAME_BITS}
     how = {"model": model, **json.loads(json.dumps(how, default=os.fspath))}
-    waiting = [job for job in jobs if not is_done(job, how)]
-    rows_made = 0
-    if waiting:
+    todo = waiting(jobs, how)
+    made = 0
+    if todo:
         most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        made = ray.data.from_items([job._asdict() for job in waiting], override_num_blocks=len(waiting)).map_batches(
+        counts = ray.data.from_items([job._asdict() for job in todo], override_num_blocks=len(todo)).map_batches(
             _EmbedFiles,
             fn_constructor_args=(model, rows, how),
             fn_constructor_kwargs=options,
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=min(most, len(waiting))),
+            # A file that waits for a busy worker could be with one that has nothing to do.
+            compute=ray.data.ActorPoolStrategy(size=min(most, len(todo)), max_tasks_in_flight_per_actor=1),
             num_cpus=threads,
         )
-        rows_made = sum(row["rows"] for row in made.iter_rows())
+        made = sum(row["rows"] for row in counts.iter_rows())
     remove_parts(jobs)
-    return Embedded(len(waiting), rows_made, len(jobs) - len(waiting))
+    return Embedded(len(todo), made, len(jobs) - len(todo))
 
 
 class _EmbedFiles:
@@ -211,7 +212,7 @@ class _EmbedFiles:
         self._embed, self._rows, self._how = EmbedBatches(model, **options), rows, how
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        jobs = [Job(*pair) for pair in zip(batch["source"], batch["target"], strict=True)]
+        jobs = [Job(*(str(part) for part in parts)) for parts in zip(*(batch[field] for field in Job._fields), strict=True)]
         return {"rows": [embed_file(job, self._embed, self._embed.schema, self._rows, self._how) for job in jobs]}
 
 
