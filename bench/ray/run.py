@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import random
-import re
 import shutil
 import signal
 import statistics
@@ -215,9 +214,11 @@ def main():
     text = block(result)
     print(text)
     if args.out:
-        page = args.out.read_text()
-        begin, end = f"<!-- {MARK} begin: made by bench/ray/run.py -->\n", f"\n<!-- {MARK} end -->"
-        args.out.write_text(re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: begin + text + end, page, flags=re.S))
+        begin, end = f"<!-- {MARK} begin: made by bench/ray/run.py -->\n", f"<!-- {MARK} end -->"
+        before, found, rest = args.out.read_text().partition(begin)
+        if not found or end not in rest:
+            sys.exit(f"{args.out} has no place for it: {begin}{end}")
+        args.out.write_text(before + begin + text + "\n" + end + rest.partition(end)[2])
     sys.exit(result["ratio"] < GOAL)
 
 
