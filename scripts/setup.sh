@@ -37,7 +37,8 @@ packages=(g++ cmake ninja-build ccache git ca-certificates python3 python3-venv
   libcli11-dev libspdlog-dev libsimde-dev libxxhash-dev libboost1.81-dev
   libcurl4-openssl-dev python3-dev)
 if [ $build_only = 0 ]; then
-  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium python3-torch libopenblas0-pthread)
+  packages+=(libgtest-dev libbenchmark-dev clang-format clang-tidy chromium openjdk-17-jre-headless
+    python3-torch libopenblas0-pthread)
 fi
 
 # Sets as_root, what goes before root's commands; fails when this user is not root and may not sudo.
@@ -125,6 +126,8 @@ environment clients tests/oracle/requirements-clients.txt --no-deps
 environment python tests/python/requirements.txt --no-deps
 environment adapters tests/python/requirements-adapters.txt --no-deps
 environment databases tests/python/requirements-databases.txt --no-deps
+# PySpark is published as source: pip makes its wheel, with what the list names.
+PIP_CONSTRAINT=tests/python/requirements-engines.txt environment engines tests/python/requirements-engines.txt --no-deps
 # The system's PyTorch, for the CPU, and the Python that it is made for: PyPI's brings several GB of GPU libraries.
 system_site=$(/usr/bin/python3 -c 'import importlib.metadata as m; print(m.distribution("torch").locate_file(""))' 2>/dev/null) ||
   fail "/usr/bin/python3 has no PyTorch; get it with 'apt-get install python3-torch', or as your system calls it"

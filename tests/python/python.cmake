@@ -29,3 +29,5 @@ endforeach()
 # It compiles, what ccache does not have: beside others it would keep them waiting for a core.
 set_tests_properties(python.package PROPERTIES LABELS "python;install" RUN_SERIAL ON TIMEOUT 1800)
 set_property(TEST python.package APPEND PROPERTY ENVIRONMENT "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR};CCACHE_NOHASHDIR=1")
+# Each starts a cluster of its own, and a JVM: beside one another they would wait for the two cores.
+set_tests_properties(python.ray python.spark PROPERTIES LABELS "python;slow" RESOURCE_LOCK engines)
