@@ -211,23 +211,24 @@ LARGE = json.dumps({"inputs": ["cats and dogs and birds " * 20] * 900, "truncate
 
 
 def test_slow_readers_are_cut(model):
+    body = json.dumps({"inputs": ["cats and dogs and birds " * 20] * 400, "truncate": True})
     with Server(model) as patient:
-        size = len(patient.request("POST", "/embed_all", LARGE)[2])
-    assert size > 10_000_000  # more than the kernel keeps for a connection
+        size = len(patient.request("POST", "/embed_all", body)[2])
+    assert size > 8_000_000  # more than the kernel keeps for a connection
     with Server(model, "--write-timeout", 2) as server:
         for read in (0, 1000):
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                s.settimeout(60)
+                s.settimeout(300)
                 s.connect((server.host, server.port))
-                s.sendall(b"POST /embed_all HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE.encode())
+                s.sendall(head(f"Content-Length: {len(body)}", start="POST /embed_all HTTP/1.1") + body.encode())
                 start = time.monotonic()
                 until(lambda: server.metric("octavo_requests_in_flight") == 1)
                 got = 0
                 while server.metric("octavo_requests_in_flight") == 1:
                     got += len(s.recv(read)) if read else 0  # a byte now and then gains no time here, either
                     time.sleep(0.05)
-                    assert time.monotonic() - start < 60
+                    assert time.monotonic() - start < 300
                 assert time.monotonic() - start > 1 and got < size
         assert server.metric("octavo_connections") == 1  # the one that asks
         assert server.stop() == 0
@@ -239,7 +240,7 @@ def test_answers_that_nobody_takes_have_an_end(model):
         size = len(server.request("POST", "/embed_all", LARGE)[2])
         base = memory(server)
         held = [start_and_leave(server, LARGE, "/embed_all") for _ in range(12)]
-        until(lambda: server.metric("octavo_texts_total") + 900 * server.metric('octavo_rejected_total{reason="answers"}') == 13 * 900, 300)
+        until(lambda: server.metric("octavo_texts_total") + 900 * server.metric('octavo_rejected_total{reason="answers"}') == 13 * 900)
         refused = server.metric('octavo_rejected_total{reason="answers"}')
         assert refused > 0 and (12 - refused) * size <= 256 << 20
         assert sum(b"answers of" in s.recv(65536) for s in held) == refused
@@ -248,7 +249,7 @@ def test_answers_that_nobody_takes_have_an_end(model):
         for s in held:
             s.close()
         # Who leaves gives it back.
-        until(lambda: server.request("POST", "/embed_all", LARGE)[0] == 200, 300)
+        until(lambda: server.request("POST", "/embed_all", LARGE)[0] == 200)
         assert server.stop() == 0
 
 
@@ -340,7 +341,7 @@ def slow_texts():
     return json.dumps({"input": ["cats and dogs and birds " * 2] * 2000})
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come so far"

@@ -85,7 +85,7 @@ def test_one_text_too_many(server, path):
         assert (status == 200) if count == TEXTS_LIMIT else (status == 413 and is_error(path, status, answer)), answer
 
 
-@pytest.mark.parametrize("path", [p for p in PATHS if p not in ("/decode", "/tokenize")])
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/similarity", "/api/embeddings"])
 def test_two_megabytes_of_one_text(server, path):
     text = json.dumps("cats and dogs " * 150000)
     status, answer = server.post(path, PATHS[path].replace("%s", f"[{text}]" if path == "/similarity" else text))
