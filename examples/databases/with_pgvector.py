@@ -84,7 +84,7 @@ def main() -> None:
         db = stack.enter_context(psycopg.connect(a.database, autocommit=True))
         db.execute("create extension if not exists vector")
         register_vector(db)
-        if db.execute("select from pg_tables where schemaname = current_schema and tablename = 'passages'").fetchone():
+        if db.execute("select 1 from pg_tables where schemaname = current_schema and tablename = 'passages'").fetchone():
             sys.exit(f"{a.database}: has a table passages already; drop it, or name another database")
         with Clock() as filled:
             fill(db, embedder, a.passages)

