@@ -3,8 +3,8 @@
   passages   paragraphs of prose from Debian's manual pages, each once
   queries    one-line descriptions of pages, none of which is a passage
 
-    tools/make_passages.py -o passages.txt --queries queries.txt                   # fetches Debian packages with apt-get
-    tools/make_passages.py -o few.txt --queries queries.txt --count 1000 --packages debs
+    python3 tools/make_passages.py -o passages.txt --queries queries.txt                   # fetches Debian packages with apt-get
+    python3 tools/make_passages.py -o few.txt --queries queries.txt --count 1000 --packages debs
 
 The same packages give the same bytes: what is taken, and its order, follows SHA-256 of the text.
 """

@@ -82,7 +82,7 @@ def int8_of(vectors):
 def test_fewer_bits(corpus, expected):
     """The numbers that it prints, once more without Octavo."""
     passages, queries, nearest = expected
-    done = subprocess.run([sys.executable, EXAMPLES / "fewer_bits.py", *(corpus / name for name in ("model", "passages.txt", "queries.txt"))],
+    done = subprocess.run([sys.executable, EXAMPLES / "fewer_bits.py", corpus / "model", corpus / "passages.txt", corpus / "queries.txt"],
                           capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     recalls = printed_recalls(done.stdout)
