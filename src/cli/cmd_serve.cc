@@ -188,6 +188,8 @@ void add_limits(CLI::App& command, Options& options) {
   count("--max-texts", limits.texts, kMostTokens, "texts of a request (default 2048)");
   count("--max-body-bytes", limits.body_bytes, kMostBytes,
         "bytes of a request (default 16 MiB); beyond: 413");
+  count("--max-answer-bytes", limits.answers_bytes, kMostBytes,
+        "bytes of all answers that wait for their clients (default 256 MiB); beyond: 429");
   count("--max-connections", limits.connections, kMostTokens,
         "connections (default 1024); beyond: 503");
   seconds("--header-timeout", options.header_seconds, 1,
