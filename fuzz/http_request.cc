@@ -29,7 +29,9 @@ using namespace octavo::server;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::uint32_t kHeaderBytes = 1024;
+// More than any input: whether a head somewhat above the limit is refused depends on how much of it
+// comes at once.
+constexpr std::uint32_t kHeaderBytes = 1 << 20;
 constexpr std::uint64_t kBodyBytes = 2048;
 
 void demand(bool truth) {

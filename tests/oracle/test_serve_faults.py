@@ -210,6 +210,17 @@ def test_bodies_that_are_announced_and_do_not_come_take_nobodys_place(model):
 LARGE = json.dumps({"inputs": ["cats and dogs and birds " * 20] * 900, "truncate": True})
 
 
+def test_the_end_of_no_chunks_may_come_byte_by_byte(server):
+    """Boost's reader has an assertion that does not hold for it."""
+    with socket.create_connection((server.host, server.port), timeout=60) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.sendall(head("Transfer-Encoding: chunked"))
+        for byte in b"0\r\n\r\n":
+            time.sleep(0.02)
+            s.sendall(bytes([byte]))
+        assert status_of(s.recv(65536)) == 400
+
+
 def test_slow_readers_are_cut(model):
     body = json.dumps({"inputs": ["cats and dogs and birds " * 20] * 400, "truncate": True})
     with Server(model) as patient:
