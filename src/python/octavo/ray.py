@@ -22,9 +22,10 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from octavo._embedder import Dtype, Embedder
+from octavo._embedder import Embedder
 from octavo._errors import Error, InvalidInputError, NotFoundError
 from octavo._parquet import Job, embed_file, jobs_of, remove_parts, waiting
+from octavo._precision import Dtype
 from octavo._workers import Nulls, check_nulls, encode, lasting, opened
 
 __all__ = ["EmbedBatches", "embed_parquet"]

@@ -292,13 +292,14 @@ def _given(sentences: str | Iterable[str] | None, inputs: str | Iterable[str] | 
     return inputs if sentences is None else sentences  # type: ignore[return-value]
 
 
-def _dtype(precision: str | None) -> str:
-    name = precision or "float32"
-    if name == "uint8":
+def _dtype(precision: str | None) -> Precision:
+    names: tuple[Precision, ...] = ("float32", "int8", "binary", "ubinary")
+    for name in names:
+        if name == (precision or "float32"):
+            return name
+    if precision == "uint8":
         raise UnsupportedError("precision is 'uint8', which needs ranges of the texts at hand; there is 'int8', by a scale a vector")
-    if name not in ("float32", "int8", "binary", "ubinary"):
-        raise InvalidInputError(f"precision is {name!r}; it can be float32, int8, binary, ubinary")
-    return name
+    raise InvalidInputError(f"precision is {precision!r}; it can be {', '.join(names)}")
 
 
 def _check_device(device: Any) -> None:

@@ -17,8 +17,8 @@ from pyspark import TaskContext
 from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import ArrayType, ByteType, FloatType
 
-from octavo._embedder import Dtype
 from octavo._errors import UnsupportedError
+from octavo._precision import Dtype
 from octavo._workers import Nulls, check_nulls, encode, lasting, opened
 
 _NUMBERS = {"float32": FloatType(), "int8": ByteType(), "binary": ByteType()}
