@@ -48,6 +48,24 @@ def mteb_python():
 
 
 @pytest.fixture(scope="session")
+def beside_the_real_one(program, minilm, tmp_path_factory):
+    """beside_the_real_one(name, prompts) -> folders with the same MiniLM for octavo, called `name`, and for
+    sentence-transformers, both with these prompts."""
+    def make(name, prompts):
+        made = tmp_path_factory.mktemp("both")
+        ours, theirs = made / name, made / "theirs"
+        program("import", minilm, "-o", ours)
+        theirs.mkdir()
+        for file in minilm.iterdir():
+            (theirs / file.name).symlink_to(file)
+        (theirs / "config_sentence_transformers.json").unlink()
+        for folder in (ours, theirs):
+            (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts, "similarity_fn_name": "cosine"}))
+        return ours, theirs
+    return make
+
+
+@pytest.fixture(scope="session")
 def model(program, tiny, tmp_path_factory):
     """A folder with a tiny BERT."""
     folder = tmp_path_factory.mktemp("models") / "tiny"

@@ -81,19 +81,8 @@ def run(model, **more):
 
 
 @pytest.fixture(scope="module")
-def folders(program, minilm, tmp_path_factory):
-    """The same MiniLM for octavo and for sentence-transformers, with prompts."""
-    made = tmp_path_factory.mktemp("mteb")
-    ours, theirs = made / "notes-minilm", made / "theirs"
-    program("import", minilm, "-o", ours)
-    theirs.mkdir()
-    for file in minilm.iterdir():
-        (theirs / file.name).symlink_to(file)
-    (theirs / "config_sentence_transformers.json").unlink()
-    for folder in (ours, theirs):
-        (folder / "config_sentence_transformers.json").write_text(json.dumps(
-            {"prompts": {"query": "question: ", "document": "", "STS": "text: "}, "similarity_fn_name": "cosine"}))
-    return ours, theirs
+def folders(beside_the_real_one):
+    return beside_the_real_one("notes-minilm", {"query": "question: ", "document": "", "STS": "text: "})
 
 
 @pytest.fixture(scope="module")

@@ -261,17 +261,8 @@ print(json.dumps([answers(Ours(ours)), answers(Theirs(theirs, device="cpu")), si
 
 
 @pytest.fixture(scope="module")
-def answers(mteb_python, program, minilm, tmp_path_factory):
-    made = tmp_path_factory.mktemp("both")
-    ours, theirs = made / "ours", made / "theirs"
-    program("import", minilm, "-o", ours)
-    theirs.mkdir()
-    for file in minilm.iterdir():
-        (theirs / file.name).symlink_to(file)
-    (theirs / "config_sentence_transformers.json").unlink()
-    for folder in (ours, theirs):
-        (folder / "config_sentence_transformers.json").write_text(json.dumps(
-            {"prompts": {"query": "question: ", "passage": "passage: ", "task": "task: "}, "similarity_fn_name": "cosine"}))
+def answers(mteb_python, beside_the_real_one):
+    ours, theirs = beside_the_real_one("ours", {"query": "question: ", "passage": "passage: ", "task": "task: "})
     texts = (SOURCE / "examples" / "notes.txt").read_text().splitlines()[:8]
     calls = CALLS.strip().splitlines()
     # Offline; one thread of torch: others that spin would keep other tests from the cores.

@@ -188,22 +188,22 @@ def embed_parquet(
     model = lasting(model)
     how = {name: value for name, value in options.items() if value is not None and name not in _SAME_BITS}
     how = {"model": model, **json.loads(json.dumps(how, default=os.fspath))}
-    todo = waiting(jobs, how)
+    missing = waiting(jobs, how)
     made = 0
-    if todo:
+    if missing:
         most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        counts = ray.data.from_items([job._asdict() for job in todo], override_num_blocks=len(todo)).map_batches(
+        counts = ray.data.from_items([job._asdict() for job in missing], override_num_blocks=len(missing)).map_batches(
             _EmbedFiles,
             fn_constructor_args=(model, rows, how),
             fn_constructor_kwargs=options,
             batch_size=1,
             # A file that waits for a busy worker could be with one that has nothing to do.
-            compute=ray.data.ActorPoolStrategy(size=min(most, len(todo)), max_tasks_in_flight_per_actor=1),
+            compute=ray.data.ActorPoolStrategy(size=min(most, len(missing)), max_tasks_in_flight_per_actor=1),
             num_cpus=threads,
         )
         made = sum(row["rows"] for row in counts.iter_rows())
     remove_parts(jobs)
-    return Embedded(len(todo), made, len(jobs) - len(todo))
+    return Embedded(len(missing), made, len(jobs) - len(missing))
 
 
 class _EmbedFiles:
