@@ -13,6 +13,7 @@ fi
 
 step() { printf '\n== %s\n' "$*"; }
 
+mkdir -p build # A clean clone has none, and the first log goes there.
 step "Machine"
 scripts/setup.sh --build-only
 step "Program"
