@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a semantic search: sets a Debian 12 machine up, builds the release program, turns two
 # real models into INT8 folders that prove themselves, and searches a small text file with one of them.
-# Ends with both quality tables, the search's result, and where the reports are. Safe to run again; then it takes a minute.
+# Ends with both quality tables, the search's result, where the reports are and how to serve. Safe to run again; then it takes a minute.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,3 +55,5 @@ OCTAVO=$octavo python3 examples/search.py build/demo/minilm-int8 examples/notes.
   "I forgot how to log in" "global warming in the mountains" "my coffee is not good"
 step "Reports, to open in a browser"
 ls build/demo/minilm-int8/report.html build/demo/smollm2-int8/report.html
+step "Serve it: clients of OpenAI, text-embeddings-inference and Ollama, and a page at http://127.0.0.1:8080/"
+echo "build/release/octavo serve build/demo/minilm-int8 --port 8080"
