@@ -21,6 +21,15 @@ bool contains(const std::array<std::string_view, n>& names, std::string_view nam
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Numbers of a list by their places (passes/palette.h): the places have the matrix's shape.
+bool is_lookup(const Graph& graph, const GraphIndex& index, const Node& node) {
+  if (node.op_type != "Gather" || !node.domain.empty() || node.inputs.size() != 2 ||
+      node.int_or("axis", 0) != 0)
+    return false;
+  const size_t list = index.initializer(node.inputs[0]);
+  return list != GraphIndex::kNone && graph.initializers[list].shape().size() == 1;
+}
+
 const Initializer* constant_behind(const Graph& graph, const GraphIndex& index,
                                    std::string_view value) {
   // A chain longer than this is no way to store a weight.
@@ -30,10 +39,17 @@ const Initializer* constant_behind(const Graph& graph, const GraphIndex& index,
     const size_t maker = index.producer(value);
     if (maker == GraphIndex::kNone) return nullptr;
     const Node& node = graph.nodes[maker];
-    if (!contains(kPassThrough, node.op_type) || node.inputs.empty()) return nullptr;
-    value = node.inputs[0];
+    const bool by_place = is_lookup(graph, index, node);
+    if (!by_place && (!contains(kPassThrough, node.op_type) || node.inputs.empty())) return nullptr;
+    value = node.inputs[by_place ? 1 : 0];
   }
   return nullptr;
+}
+
+// Whether B is made of places, once, and multiplied as floats.
+bool looked_up(const Graph& graph, const GraphIndex& index, const Node& node) {
+  const size_t maker = node.inputs.size() > 1 ? index.producer(node.inputs[1]) : GraphIndex::kNone;
+  return maker != GraphIndex::kNone && is_lookup(graph, index, graph.nodes[maker]);
 }
 
 void add(LinearWork& work, bool int8, uint64_t macs, uint64_t bytes) {
@@ -72,8 +88,8 @@ Result<LinearWork> linear_work(const Model& model) {
     const auto elements = element_count(weight->shape());
     const auto bytes = byte_count(weight->dtype(), weight->shape());
     if (!elements || !bytes) continue;
-    const bool int8 = weight->dtype() == DType::i8 || weight->dtype() == DType::u8;
-    add(work, int8, static_cast<uint64_t>(*elements), *bytes);
+    const bool byte = weight->dtype() == DType::i8 || weight->dtype() == DType::u8;
+    add(work, byte && !looked_up(graph, index, node), static_cast<uint64_t>(*elements), *bytes);
   }
   return work;
 }

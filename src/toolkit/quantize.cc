@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
+#include "passes/palette.h"
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
 #include "toolkit/compensate.h"
@@ -216,6 +217,10 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
              quantize_dynamic(rounded ? *std::move(rounded) : std::move(file.model), how)
                  .within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
+  if (options.activations != Activations::per_tensor) {
+    OCTAVO_TRY(const uint64_t saved, store_rotation_by_palette(done.model).within(input.string()));
+    done.report.bytes_after -= saved;
+  }
   const Progress writes = [&](std::string_view, uint64_t bytes, uint64_t total) {
     if (progress) progress("quantize", bytes, total);
   };

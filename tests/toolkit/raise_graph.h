@@ -41,7 +41,8 @@ struct Spelling {
     dequantized,
     dequantized_by_column,
     half,
-    bfloat
+    bfloat,
+    looked_up
   };
   Norm norm = Norm::div;
   LayerNorm layer_norm = LayerNorm::none;
@@ -176,6 +177,7 @@ class RaiseGraph {
       return op("MatMul", {x, dequantized(in, out)});
     if (s_.product == P::half || s_.product == P::bfloat)
       return op("MatMul", {x, narrow({in, out}, s_.product == P::half)});
+    if (s_.product == P::looked_up) return op("MatMul", {x, looked_up(in, out)});
     const Value w = weight({in, out}, 0.3);
     switch (s_.product) {
       case P::bias:
@@ -206,6 +208,18 @@ class RaiseGraph {
     for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.001F * static_cast<float>(1 + i % 5);
     const Value scale = b_.initializer({name + "_scale", Tensor::of<float>({out}, scales)});
     return op("DequantizeLinear", {q, scale}, {{"axis", int64_t{-1}}});
+  }
+
+  // Numbers by their places in a list, in bytes.
+  Value looked_up(int64_t in, int64_t out) {
+    std::vector<uint8_t> bytes(static_cast<size_t>(in * out));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 89 % 211);
+    std::vector<float> numbers(211);
+    for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = 0.003F * static_cast<float>(i) - 0.3F;
+    const std::string name = "places" + std::to_string(count_++);
+    const Value places = b_.initializer({name, Tensor::of<uint8_t>({in, out}, bytes)});
+    const Value list = b_.initializer({name + "_of", Tensor::of<float>({211}, numbers)});
+    return op("Gather", {list, op("Cast", {places}, {{"to", static_cast<int64_t>(DType::i32)}})});
   }
 
   // float16 or bfloat16, widened by a Cast.
