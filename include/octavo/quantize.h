@@ -87,7 +87,7 @@ struct QuantizeOptions {
 struct SizeChoice {
   struct Form {
     TableType table = TableType::float32;
-    uint64_t bytes = 0;  // of all files: of the chosen form as they are, of the others estimated
+    uint64_t bytes = 0;  // of all files: the chosen form's as they are, others' before any search
   };
   uint64_t limit = 0;
   std::vector<Form> forms;

@@ -151,7 +151,10 @@ class Build {
     how.form.per_channel = true;
     how.activations = recipe.activations;
     how.pool = std::make_shared<ThreadPool>();
-    OCTAVO_CHECK(choose_size(file.model, how, *options().max_size, beside(), how.pool));
+    SizePlan plan{folder_ / kInt8, {}, *options().max_size, beside()};
+    plan.writing.external_data = true;
+    plan.writing.threshold = kOnnxSaveThreshold;
+    OCTAVO_CHECK(choose_size(file.model, how, plan, how.pool));
     return Done{};
   }
 

@@ -22,10 +22,6 @@ namespace octavo {
 
 namespace {
 
-// onnx.save keeps tensors in the model file that take less than 1,024 bytes as a Python object,
-// which has 33 bytes of its own.
-constexpr size_t kThreshold = 991;
-
 // The library's std::regex recurses once a character; no sane node name is this long.
 constexpr size_t kMaxNameForRegex = 4096;
 
@@ -94,7 +90,7 @@ uint64_t bytes_on_disk(const std::filesystem::path& model) {
   return sum;
 }
 
-// The chosen form, or the next smaller one where the estimate was short of the truth.
+// The chosen form, or the next smaller one where a search made the files larger than planned.
 Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& size,
                                     const std::shared_ptr<ThreadPool>& pool, uint64_t beside,
                                     const std::filesystem::path& output,
@@ -171,7 +167,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   OCTAVO_TRY(OnnxFile file, open_onnx(input));
   OnnxWriteOptions writing;
   writing.external_data = options.external_data;
-  writing.threshold = kThreshold;
+  writing.threshold = kOnnxSaveThreshold;
   writing.sources = source_files(input, file);
   OCTAVO_CHECK(check_onnx_output(output, writing));
   QuantizeDynamicOptions how;
@@ -189,8 +185,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     if (options.table != TableType::float32)
       return Error{Code::invalid_input,
                    "max-size chooses the form of the embedding table: leave table out"};
-    OCTAVO_TRY(size, choose_size(file.model, how, *options.max_size, options.beside, how.pool)
-                         .within(input.string()));
+    const SizePlan plan{output, writing, *options.max_size, options.beside};
+    OCTAVO_TRY(size, choose_size(file.model, how, plan, how.pool).within(input.string()));
   }
   std::optional<Model> rounded;
   size_t compensated = 0;
