@@ -109,6 +109,7 @@ struct ProtectReport {
   double extra_macs = 0;         // share of the products added
   Quality narrow, chosen, wide;  // 8 bits everywhere, the choice, 16 bits everywhere
   bool reached = false;          // chosen.cos_min >= target_cos
+  bool held_out = true;          // false: the statistics saw the text, the only one there is
   uint64_t texts = 0;
 };
 

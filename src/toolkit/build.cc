@@ -15,6 +15,7 @@
 #include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
 #include "toolkit/probe.h"
+#include "toolkit/quantize_protect.h"
 #include "toolkit/report.h"
 #include "toolkit/report_page.h"
 #include "toolkit/site_errors.h"
@@ -238,6 +239,8 @@ class Build {
                  compare_with(probe, folder_ / kVanilla, {}, "verify vanilla", progress_));
     }
     build().passed = build().smoothed.passed;
+    const auto& protection = build().quantization.protection;
+    if (protection && !protection->held_out) build().smoothed.notes.emplace_back(kJudgedBySeen);
     return measure_sites(probe);
   }
 

@@ -117,7 +117,7 @@ Result<size_t> round_weights(Model& model, const std::filesystem::path& file,
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const auto texts, half_of_texts(folder, options.calibration, options.max_length, 0));
   OCTAVO_CHECK(inline_functions(model));
-  return compensate(model, how, texts, {}, how.pool, progress);
+  return compensate(model, how, texts.ids, {}, how.pool, progress);
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
@@ -235,6 +235,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
+  if (protection && !protection->held_out) done.report.warnings.push_back(kJudgedBySeen);
   done.report.compensated = compensated;
   done.report.size = std::move(size);
   done.report.protection = std::move(protection);

@@ -163,6 +163,19 @@ def test_a_size_is_kept_to_the_byte_or_refused(build, tiny, tmp_path, name, prof
     assert f"{forms[-1]['bytes']:,} with a int8 table" in refused.stderr
 
 
+def test_one_calibration_text_is_enough(build, tiny, tmp_path):
+    """What would be judged by a text of its own is then judged by the only one, and that is said."""
+    (tmp_path / "one.txt").write_text("The only text that there is.\n")
+    done = build(tiny / "qwen3", tmp_path / "out", "--min-cos", "0.5", "--profile", "accurate", "--calibration", tmp_path / "one.txt")
+    report = report_of(tmp_path / "out")
+    assert report["settings"]["calibration"]["texts"] == 1 and report["protection"]["texts"] == 1
+    for text in (done.stderr, (tmp_path / "out/README.md").read_text(), json.dumps(report["quality"]["notes"])):
+        assert "the only calibration text" in text
+    (tmp_path / "two.txt").write_text("One text.\nAnother one.\n")
+    done = build(tiny / "qwen3", tmp_path / "two", "--min-cos", "0.5", "--profile", "accurate", "--calibration", tmp_path / "two.txt")
+    assert report_of(tmp_path / "two")["protection"]["texts"] == 1 and "the only calibration text" not in done.stderr
+
+
 @pytest.mark.parametrize("flags", [["--protect", "layers"], ["--target-cos", "0.99"], ["--max-extra-macs", "15%"]])
 def test_16_bits_need_a_scale_a_token(build, tiny, tmp_path, flags):
     done = build(tiny / "bert", tmp_path / "out", *flags, check=False)
