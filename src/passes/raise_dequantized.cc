@@ -2,6 +2,8 @@
 // Gather from a list of floats (passes/palette.h). The floats are made when the bytes are asked
 // for, and equal those of the executor.
 
+#include <algorithm>
+
 #include "passes/raise_view.h"
 
 namespace octavo::raise {
@@ -29,12 +31,14 @@ Result<Tensor> dequantize(const Quantized& q) {
   return out;
 }
 
-// Places count from the end when they are below zero, as Gather's do.
-Result<Tensor> look_up(const Initializer& numbers, const Initializer& places) {
+// Places count from the end when they are below zero, as Gather's do. Each takes one number, or a
+// row of them.
+Result<Tensor> look_up(const Initializer& numbers, const Initializer& places, const Shape& shape) {
   OCTAVO_TRY(const Tensor from, numbers.tensor());
   OCTAVO_TRY(const Tensor at, places.tensor());
-  OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, at.shape()));
-  const auto count = static_cast<double>(from.size());
+  OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, shape));
+  const auto count = static_cast<double>(from.dim(0));
+  const auto row = static_cast<size_t>(from.rank() == 2 ? from.dim(1) : 1);
   float* to = out.mutable_data<float>();
   for (size_t i = 0; i < static_cast<size_t>(at.size()); ++i) {
     double place = element(at, i);
@@ -42,8 +46,8 @@ Result<Tensor> look_up(const Initializer& numbers, const Initializer& places) {
     if (!(place >= 0 && place < count))
       return Error{Code::invalid_input, "\"" + places.name() + "\" asks for number " +
                                             std::to_string(static_cast<int64_t>(place)) + " of " +
-                                            std::to_string(from.size())};
-    to[i] = from.data<float>()[static_cast<size_t>(place)];
+                                            std::to_string(from.dim(0))};
+    std::copy_n(from.data<float>() + static_cast<size_t>(place) * row, row, to + i * row);
   }
   at.drop_pages();
   return out;
@@ -90,7 +94,9 @@ std::optional<Initializer> View::dequantized(const std::string& value) const {
 }
 
 std::optional<Initializer> View::looked_up(const std::string& value) const {
-  const Node* node = standard(value, "Gather", 2);
+  // Rows of the list, laid side by side.
+  const Node* reshape = standard(value, "Reshape", 2);
+  const Node* node = standard(reshape == nullptr ? value : reshape->inputs[0], "Gather", 2);
   if (node == nullptr || node->int_or("axis", 0) != 0) return std::nullopt;
   auto numbers = constant(node->inputs[0]);
   auto places = constant(node->inputs[1]);
@@ -100,13 +106,23 @@ std::optional<Initializer> View::looked_up(const std::string& value) const {
     if (to == DType::i32 || to == DType::i64) places = constant(cast->inputs[0]);
     if (places && places->dtype() == DType::i64 && to == DType::i32) return std::nullopt;
   }
-  if (!numbers || !places || numbers->dtype() != DType::f32 || numbers->shape().size() != 1 ||
-      !is_integer(places->dtype()) || places->storage == Initializer::Storage::sparse)
+  if (!numbers || !places || numbers->dtype() != DType::f32 || numbers->shape().empty() ||
+      numbers->shape()[0] <= 0 || numbers->shape().back() <= 0 ||
+      numbers->storage == Initializer::Storage::sparse || !is_integer(places->dtype()) ||
+      places->storage == Initializer::Storage::sparse)
     return std::nullopt;
-  const Shape shape = places->shape();
+  Shape shape = places->shape();
+  if (numbers->shape().size() != (reshape == nullptr ? 1 : 2)) return std::nullopt;
+  if (reshape != nullptr) {
+    const auto wanted = integers(reshape->inputs[1]);
+    if (!wanted || shape.size() != 2 || wanted->size() != 2 || (*wanted)[0] != shape[0] ||
+        (*wanted)[1] / numbers->shape()[1] != shape[1] || (*wanted)[1] % numbers->shape()[1] != 0)
+      return std::nullopt;
+    shape = *wanted;
+  }
   return Initializer(value, DType::f32, shape,
-                     [numbers = *std::move(numbers), places = *std::move(places)] {
-                       return look_up(numbers, places);
+                     [numbers = *std::move(numbers), places = *std::move(places), shape] {
+                       return look_up(numbers, places, shape);
                      });
 }
 

@@ -21,13 +21,17 @@ bool contains(const std::array<std::string_view, n>& names, std::string_view nam
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Numbers of a list by their places (passes/palette.h): the places have the matrix's shape.
-bool is_lookup(const Graph& graph, const GraphIndex& index, const Node& node) {
+// The list where the node takes numbers, or rows of a few of them, by their places in a list
+// (passes/palette.h): the places stand for the matrix.
+const Initializer* list_of(const Graph& graph, const GraphIndex& index, const Node& node) {
   if (node.op_type != "Gather" || !node.domain.empty() || node.inputs.size() != 2 ||
       node.int_or("axis", 0) != 0)
-    return false;
-  const size_t list = index.initializer(node.inputs[0]);
-  return list != GraphIndex::kNone && graph.initializers[list].shape().size() == 1;
+    return nullptr;
+  const size_t at = index.initializer(node.inputs[0]);
+  const Initializer* list = at == GraphIndex::kNone ? nullptr : &graph.initializers[at];
+  const bool fits = list != nullptr && !list->shape().empty() && list->shape().size() <= 2 &&
+                    list->shape()[0] <= 256 && list->dtype() == DType::f32;
+  return fits ? list : nullptr;
 }
 
 const Initializer* constant_behind(const Graph& graph, const GraphIndex& index,
@@ -39,17 +43,25 @@ const Initializer* constant_behind(const Graph& graph, const GraphIndex& index,
     const size_t maker = index.producer(value);
     if (maker == GraphIndex::kNone) return nullptr;
     const Node& node = graph.nodes[maker];
-    const bool by_place = is_lookup(graph, index, node);
+    const bool by_place = list_of(graph, index, node) != nullptr;
     if (!by_place && (!contains(kPassThrough, node.op_type) || node.inputs.empty())) return nullptr;
     value = node.inputs[by_place ? 1 : 0];
   }
   return nullptr;
 }
 
-// Whether B is made of places, once, and multiplied as floats.
-bool looked_up(const Graph& graph, const GraphIndex& index, const Node& node) {
-  const size_t maker = node.inputs.size() > 1 ? index.producer(node.inputs[1]) : GraphIndex::kNone;
-  return maker != GraphIndex::kNone && is_lookup(graph, index, graph.nodes[maker]);
+// How many numbers each place of B stands for, where B is made of places, once, and multiplied as
+// floats; else 0.
+uint64_t numbers_a_place(const Graph& graph, const GraphIndex& index, const Node& node) {
+  std::string_view value = node.inputs.size() > 1 ? node.inputs[1] : std::string_view();
+  size_t maker = index.producer(value);
+  if (maker != GraphIndex::kNone && graph.nodes[maker].op_type == "Reshape" &&
+      !graph.nodes[maker].inputs.empty())
+    maker = index.producer(graph.nodes[maker].inputs[0]);
+  if (maker == GraphIndex::kNone) return 0;
+  const Initializer* list = list_of(graph, index, graph.nodes[maker]);
+  if (list == nullptr) return 0;
+  return list->shape().size() == 1 ? 1 : static_cast<uint64_t>(list->shape()[1]);
 }
 
 void add(LinearWork& work, bool int8, uint64_t macs, uint64_t bytes) {
@@ -61,6 +73,9 @@ void add(LinearWork& work, bool int8, uint64_t macs, uint64_t bytes) {
 
 const Initializer* linear_weight(const Graph& graph, const GraphIndex& index, const Node& node) {
   if (!contains(kProducts, node.op_type)) return nullptr;
+  // A constant times a constant is made once: the sums of a weight's columns.
+  if (!node.inputs.empty() && index.initializer(node.inputs[0]) != GraphIndex::kNone)
+    return nullptr;
   // A is the first input everywhere, B the second or, with scales between them, the fourth.
   const size_t b = node.op_type == "QLinearMatMul" ? 3 : 1;
   if (node.inputs.size() <= b) return nullptr;
@@ -89,7 +104,9 @@ Result<LinearWork> linear_work(const Model& model) {
     const auto bytes = byte_count(weight->dtype(), weight->shape());
     if (!elements || !bytes) continue;
     const bool byte = weight->dtype() == DType::i8 || weight->dtype() == DType::u8;
-    add(work, byte && !looked_up(graph, index, node), static_cast<uint64_t>(*elements), *bytes);
+    const uint64_t numbers = numbers_a_place(graph, index, node);
+    add(work, byte && numbers == 0,
+        static_cast<uint64_t>(*elements) * std::max<uint64_t>(numbers, 1), *bytes);
   }
   return work;
 }

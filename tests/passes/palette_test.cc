@@ -48,43 +48,56 @@ void expect_unchanged(const Tensor& matrix, const std::string& name = kName) {
   EXPECT_EQ(model.graph.initializers[0].name(), name);
 }
 
-// Its bits, put together again.
-void expect_stored(const Tensor& matrix, size_t numbers) {
+// Its bits, put together again: `entries` groups of so many numbers.
+void expect_stored(const Tensor& matrix, size_t entries, size_t numbers) {
   Model model = product(kName, matrix);
   const auto saved = store_rotation_by_palette(model);
   ASSERT_TRUE(saved) << saved.error().message;
   const auto elements = static_cast<uint64_t>(matrix.size());
-  EXPECT_EQ(*saved, 3 * elements - 4 * numbers);
+  EXPECT_EQ(*saved,
+            4 * elements - elements / numbers - 4 * entries * numbers - (numbers == 1 ? 0 : 16));
   const Graph& graph = model.graph;
-  ASSERT_EQ(graph.nodes.size(), 3U);
+  ASSERT_EQ(graph.nodes.size(), numbers == 1 ? 3U : 4U);
   EXPECT_EQ(graph.nodes[0].op_type, "Cast");
   EXPECT_EQ(graph.nodes[1].op_type, "Gather");
-  EXPECT_EQ(graph.nodes[1].outputs[0], kName);
+  EXPECT_EQ(graph.nodes[graph.nodes.size() - 2].outputs[0], kName);
   EXPECT_EQ(graph.find_initializer(kName), nullptr);
   const Tensor list = *graph.find_initializer(std::string(kName) + "_values")->tensor();
   const Tensor places = *graph.find_initializer(std::string(kName) + "_places")->tensor();
-  EXPECT_EQ(static_cast<size_t>(list.size()), numbers);
+  EXPECT_EQ(static_cast<size_t>(list.size()), entries * numbers);
   EXPECT_EQ(places.dtype(), DType::u8);
-  ASSERT_EQ(places.shape(), matrix.shape());
-  for (size_t i = 0; i < elements; ++i)
-    ASSERT_EQ(std::bit_cast<uint32_t>(list.data<float>()[places.data<uint8_t>()[i]]),
+  ASSERT_EQ(places.shape(), (Shape{matrix.dim(0), matrix.dim(1) / static_cast<int64_t>(numbers)}));
+  for (size_t i = 0; i < elements; ++i) {
+    const size_t place = places.data<uint8_t>()[i / numbers];
+    ASSERT_EQ(std::bit_cast<uint32_t>(list.data<float>()[place * numbers + i % numbers]),
               std::bit_cast<uint32_t>(matrix.data<float>()[i]))
         << i;
+  }
 }
 
 TEST(Palette, KeepsEveryBit) {
-  expect_stored(of({40, 30}, {0.1F}), 1);
-  expect_stored(of({32, 32}, different(255)), 255);
-  expect_stored(of({32, 32}, different(256)), 256);
+  expect_stored(of({40, 32}, {0.1F}), 1, 4);
+  expect_stored(of({40, 32}, {0.1F, 0.2F}), 1, 4);
+  expect_stored(of({40, 30}, {0.1F, 0.2F}), 1, 2);
+  expect_stored(of({40, 33}, {0.1F, 0.2F}), 2, 1);
+  expect_stored(of({40, 33}, different(256)), 256, 1);
+  // Too many groups of four, of two.
+  expect_stored(of({100, 36}, different(255)), 255, 4);
+  std::vector<float> pairs;  // 100 of them, and 500 pairs of these
+  for (size_t i = 0; i < 500; ++i)
+    for (const size_t first : {i % 100, (i + i / 100 * 3) % 100})
+      pairs.insert(pairs.end(), {static_cast<float>(first), 1.0F});
+  expect_stored(of({100, 20}, pairs), 100, 2);
   // Equal numbers that are not the same bits.
-  expect_stored(of({32, 32}, {0.0F, -0.0F, 1.0F}), 3);
-  expect_stored(of({32, 32}, {std::bit_cast<float>(0x7fc00001U), std::nanf(""),
+  expect_stored(of({39, 33}, {0.0F, -0.0F, 1.0F}), 3, 1);
+  expect_stored(of({39, 33}, {std::bit_cast<float>(0x7fc00001U), std::nanf(""),
                               std::numeric_limits<float>::infinity(), 1e-42F}),
-                4);
+                4, 1);
 }
 
 TEST(Palette, StaysFloatWhereAByteIsNotEnough) {
-  expect_unchanged(of({32, 32}, different(257)));
+  expect_unchanged(of({32, 33}, different(257)));
+  expect_unchanged(of({257, 8}, different(1 << 11)));
   expect_unchanged(of({8, 8}, {0.5F, -0.5F}));           // nothing to gain
   expect_unchanged(of({32, 32}, {0.5F, -0.5F}), "w.T");  // no rotation
   Model model = product(kName, of({32, 32}, {0.5F}));
@@ -103,9 +116,10 @@ TEST(Palette, HoldsEveryRotation) {
     Model model = product(kName, *back);
     const auto saved = store_rotation_by_palette(model);
     ASSERT_TRUE(saved) << saved.error().message;
-    EXPECT_GT(*saved, 3 * width * width - 4 * 257);
     const Tensor list = *model.graph.find_initializer(std::string(kName) + "_values")->tensor();
-    EXPECT_EQ(list.size() == 2, std::has_single_bit(width));
+    EXPECT_EQ(list.dim(1), 4);
+    EXPECT_GT(*saved, 4 * width * width - width * width / 4 - 4 * 257 * 4);
+    EXPECT_EQ(list.dim(0) <= 16, std::has_single_bit(width));
   }
 }
 

@@ -45,7 +45,7 @@ std::vector<Case> cases() {
   for (const auto p : {S::Product::bias, S::Product::bias_first, S::Product::gemm,
                        S::Product::transposed, S::Product::fused_split, S::Product::fused_slice,
                        S::Product::dequantized, S::Product::dequantized_by_column, S::Product::half,
-                       S::Product::bfloat, S::Product::looked_up})
+                       S::Product::bfloat, S::Product::looked_up, S::Product::looked_up_in_fours})
     add("product_" + std::to_string(static_cast<int>(p)), [p](S& s) { s.product = p; });
   for (const auto& [heads, kv] :
        {std::pair{1, 1}, std::pair{4, 4}, std::pair{4, 1}, std::pair{6, 3}})

@@ -60,9 +60,7 @@ class Rotate : public TempFolder {
 Model with_floats(Model model, const Tensor& back) {
   Graph& graph = model.graph;
   const std::string name(kRotationBack);
-  std::erase_if(graph.nodes, [&](const Node& node) {
-    return node.outputs[0] == name || node.outputs[0].starts_with(name + "_places");
-  });
+  std::erase_if(graph.nodes, [&](const Node& node) { return node.outputs[0].starts_with(name); });
   std::erase_if(graph.initializers,
                 [&](const Initializer& i) { return i.name().starts_with(name); });
   graph.initializers.emplace_back(name, back);
