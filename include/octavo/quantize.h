@@ -87,7 +87,7 @@ struct QuantizeOptions {
 struct SizeChoice {
   struct Form {
     TableType table = TableType::float32;
-    uint64_t bytes = 0;  // of all files: of the chosen form as they are, of the others estimated
+    uint64_t bytes = 0;  // of all files: the chosen form's as they are, others' before any search
   };
   uint64_t limit = 0;
   std::vector<Form> forms;
@@ -109,6 +109,7 @@ struct ProtectReport {
   double extra_macs = 0;         // share of the products added
   Quality narrow, chosen, wide;  // 8 bits everywhere, the choice, 16 bits everywhere
   bool reached = false;          // chosen.cos_min >= target_cos
+  bool held_out = true;          // false: the statistics saw the text, the only one there is
   uint64_t texts = 0;
 };
 

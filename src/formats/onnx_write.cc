@@ -14,6 +14,7 @@
 #include "base/mapped_file.h"
 #include "formats/onnx.h"
 #include "formats/onnx_proto.h"
+#include "formats/onnx_size.h"
 #include "formats/onnx_target.h"
 #include "formats/onnx_to_proto.h"
 
@@ -45,11 +46,11 @@ std::string field_head(uint32_t number, uint64_t length) {
 struct Placement {
   enum class Kind : uint8_t { message, streamed, external } kind;
   std::string before;  // serialized fields of TensorProto up to raw_data, or the whole message
-  uint64_t raw = 0;    // bytes of raw_data between them
+  uint64_t raw = 0;    // bytes of raw_data between them; of what is not made when only measured
   std::string after;
   uint64_t length() const {
-    return before.size() + after.size() +
-           (kind == Kind::streamed ? field_head(kTensorRawData, raw).size() + raw : 0);
+    return before.size() + after.size() + raw +
+           (kind == Kind::streamed ? field_head(kTensorRawData, raw).size() : 0);
   }
 };
 
@@ -70,6 +71,16 @@ uint64_t inline_bound(const Initializer& i) {
   const uint64_t bytes = bytes_of(i);
   if (!typed || i.dtype() == DType::f32 || i.dtype() == DType::f64) return head + bytes;
   return head + 10 * (bytes * 8 / std::max<size_t>(dtype_bits(i.dtype()), 8));
+}
+
+// What typed_fields of it take, at least: floats to the byte, integers that are not made yet as if
+// they were below 128, as zero points of symmetric weights are.
+uint64_t typed_length(const Initializer& i) {
+  const auto count = element_count(i.shape());
+  if (!count || *count == 0) return 0;
+  const bool fixed = i.dtype() == DType::f32 || i.dtype() == DType::f64;
+  const uint64_t length = fixed ? bytes_of(i) : static_cast<uint64_t>(*count);
+  return 1 + varint(length).size() + length;
 }
 
 Status write_pieces(AtomicFile& out, const Tensor& tensor) {
@@ -105,6 +116,19 @@ class Writer {
     std::error_code ignored;  // the new model is there and whole either way
     if (left_over) fs::remove(*left_over, ignored);
     return Done{};
+  }
+
+  // What run() would write, both files together.
+  Result<uint64_t> measure() {
+    measuring_ = true;
+    OCTAVO_TRY(graph_, graph_proto(model_.graph, false));
+    OCTAVO_TRY(rest_, model_proto(model_));
+    OCTAVO_CHECK(decide());
+    OCTAVO_TRY(const fs::path sidecar, sidecar_path(file_, options_));
+    location_ = sidecar.filename().string();
+    for (const auto& i : model_.graph.initializers) OCTAVO_CHECK(place(i));
+    const uint64_t length = graph_.ByteSizeLong() + initializers_length();
+    return rest_.ByteSizeLong() + field_head(kModelGraph, length).size() + length + outside_;
   }
 
  private:
@@ -153,6 +177,15 @@ class Writer {
     }
     Placement p;
     if (!is_external(i) && is_message(i)) {
+      if (measuring_ && i.lazy()) {
+        auto head = from_leftover<onnx::TensorProto>(i.opaque);
+        for (const int64_t d : i.shape()) head.add_dims(d);
+        head.set_data_type(static_cast<int32_t>(i.dtype()));
+        head.set_name(i.name());
+        placements_.push_back(
+            {Placement::Kind::message, head.SerializeAsString(), typed_length(i), {}});
+        return Done{};
+      }
       OCTAVO_TRY(const auto proto, tensor_proto(i));
       p = {Placement::Kind::message, proto.SerializeAsString(), 0, {}};
       done_ += bytes_of(i);
@@ -173,10 +206,14 @@ class Writer {
   }
 
   Status write_external(const Initializer& i, onnx::TensorProto& proto) {
-    if (options_.alignment > 1) OCTAVO_CHECK(sidecar_->pad_to(options_.alignment));
-    const uint64_t offset = sidecar_->size();
-    OCTAVO_TRY(const Tensor tensor, i.tensor());
-    OCTAVO_CHECK(write_pieces(*sidecar_, tensor));
+    if (!measuring_ && options_.alignment > 1) OCTAVO_CHECK(sidecar_->pad_to(options_.alignment));
+    const uint64_t offset = measuring_ ? padded(outside_) : sidecar_->size();
+    const uint64_t length = bytes_of(i);
+    outside_ = offset + length;
+    if (!measuring_) {
+      OCTAVO_TRY(const Tensor tensor, i.tensor());
+      OCTAVO_CHECK(write_pieces(*sidecar_, tensor));
+    }
     const auto entry = [&](const char* key, const std::string& value) {
       auto* e = proto.add_external_data();
       e->set_key(key);
@@ -184,10 +221,26 @@ class Writer {
     };
     entry("location", location_);
     entry("offset", std::to_string(offset));
-    entry("length", std::to_string(tensor.bytes().size()));
+    entry("length", std::to_string(length));
     proto.set_data_location(onnx::TensorProto_DataLocation_EXTERNAL);
-    done_ += tensor.bytes().size();
+    done_ += length;
     return Done{};
+  }
+
+  uint64_t padded(uint64_t offset) const {
+    const uint64_t alignment = std::max<uint64_t>(options_.alignment, 1);
+    return (offset + alignment - 1) / alignment * alignment;
+  }
+
+  // Those of the graph as fields of GraphProto.
+  uint64_t initializers_length() const {
+    uint64_t length = 0;
+    for (size_t k = 0; k < placements_.size(); ++k) {
+      if (model_.graph.initializers[k].storage == Initializer::Storage::sparse) continue;
+      const uint64_t own = placements_[k].length();
+      length += field_head(kGraphInitializer, own).size() + own;
+    }
+    return length;
   }
 
   Status write_model(AtomicFile& out) {
@@ -212,12 +265,8 @@ class Writer {
     rest_.clear_doc_string();
 
     const auto& initializers = model_.graph.initializers;
-    uint64_t length = graph_head.ByteSizeLong() + graph_.ByteSizeLong();
-    for (size_t k = 0; k < initializers.size(); ++k) {
-      if (initializers[k].storage == Initializer::Storage::sparse) continue;
-      const uint64_t own = placements_[k].length();
-      length += field_head(kGraphInitializer, own).size() + own;
-    }
+    const uint64_t length =
+        graph_head.ByteSizeLong() + graph_.ByteSizeLong() + initializers_length();
     const uint64_t whole = head.ByteSizeLong() + rest_.ByteSizeLong() + length + 16;
     if (whole > options_.inline_limit)
       return Error{Code::unsupported, "the model without its sidecar takes " +
@@ -257,6 +306,8 @@ class Writer {
   std::string location_;
   bool external_ = false;
   bool spill_typed_ = false;
+  bool measuring_ = false;  // nothing is made or written
+  uint64_t outside_ = 0;    // bytes of the sidecar so far
   onnx::GraphProto graph_;
   onnx::ModelProto rest_;
   std::vector<Placement> placements_;  // one an initializer
@@ -281,6 +332,12 @@ Status check_onnx_output(const fs::path& file, const OnnxWriteOptions& options) 
   }
   OCTAVO_TRY(const AtomicFile trial, AtomicFile::create(file));
   return Done{};
+}
+
+Result<uint64_t> onnx_size(const Model& model, const fs::path& file,
+                           const OnnxWriteOptions& options) {
+  OCTAVO_TRY(const fs::path place, output_place(file));
+  return Writer(model, place, options, {}).measure();
 }
 
 Status write_onnx(const Model& model, const fs::path& file, const OnnxWriteOptions& options,

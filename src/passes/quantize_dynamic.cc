@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -174,6 +175,8 @@ class Rewriter {
                    {weight.values, weight.scale, weight.column_sums, w + "_zero_point"});
     if (row_standins_.empty())
       for (const auto& i : row_constants(opset_)) names.push_back(i.name());
+    if (const Shape& shape = constant(w)->shape(); shape.size() == 2 && !ones_.contains(shape[0]))
+      names.push_back(row_of_ones(shape[0]).name());
     for (const auto& name : names) {
       if (taken_.contains(name)) return "the name \"" + name + "\" is already taken";
     }
@@ -194,11 +197,20 @@ class Rewriter {
     QuantizedWeight made = quantize_weight(constant, form, pool_, cache_);
     Standin out{made.values.name(), made.scale.name(), made.zero_point.name(),
                 made.column_sums.name(), form.per_channel};
+    const bool rows = options_.activations != Activations::per_tensor;
+    const bool summed = rows && constant.shape().size() == 2;  // by a node
     for (auto* i : {&made.scale, &made.zero_point, &made.column_sums, &made.values}) {
-      const bool needed = i != &made.column_sums || options_.activations != Activations::per_tensor;
-      if (!needed) continue;
+      if (i == &made.column_sums && (!rows || summed)) continue;
       taken_.insert(i->name());
       made_.push_back(std::move(*i));
+    }
+    if (summed) {
+      const int64_t depth = constant.shape()[0];
+      if (ones_.insert(depth).second) {
+        made_.push_back(row_of_ones(depth));
+        taken_.insert(made_.back().name());
+      }
+      emit(column_sums({out.values, out.scale, out.column_sums}, depth));
     }
     return out;
   }
@@ -241,11 +253,10 @@ class Rewriter {
     const Initializer& source = *constant(w);
     const auto before = static_cast<int64_t>(bytes_of(source));
     const int64_t columns = options_.form.per_channel ? source.shape().back() : 1;
-    // A scale, and a zero point of one byte or a sum of four.
+    // A scale, and a zero point of one byte; sums of four bytes where no node makes them.
     const Activations activations = activations_of(node);
-    const int64_t more = activations == Activations::per_tensor
-                             ? columns * 5
-                             : columns * 4 + source.shape().back() * 4;
+    const int64_t sums = source.shape().size() == 2 ? 0 : source.shape().back() * 4;
+    const int64_t more = activations == Activations::per_tensor ? columns * 5 : columns * 4 + sums;
     report.quantized.push_back({label(node), w, before, before / 4 + more, activations});
     if (found != standins_.end()) return found->second;
     return standins_.emplace(w, quantize_constant(source, options_.form)).first->second;
@@ -341,6 +352,7 @@ class Rewriter {
   std::unordered_set<std::string> taken_;                // every name of a value
   std::unordered_map<std::string, Standin> standins_;
   std::map<std::pair<std::string, Activations>, RowStandin> row_standins_;
+  std::set<int64_t> ones_;                       // depths that a row of ones was made for
   std::unordered_set<std::string> made_values_;  // inputs, and outputs of the new nodes so far
   std::vector<Node> nodes_;
   std::unordered_map<std::string, size_t> new_nodes_;

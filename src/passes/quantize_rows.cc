@@ -52,6 +52,21 @@ std::vector<Initializer> row_constants(int64_t opset) {
   return out;
 }
 
+Initializer row_of_ones(int64_t depth) {
+  return {"rows_ones_" + std::to_string(depth),
+          Tensor::of<uint8_t>({1, depth}, std::vector<uint8_t>(static_cast<size_t>(depth), 1))};
+}
+
+Node column_sums(const RowWeight& weight, int64_t depth) {
+  return {weight.column_sums,
+          "MatMulInteger",
+          "",
+          {"rows_ones_" + std::to_string(depth), weight.values},
+          {weight.column_sums},
+          {},
+          {}};
+}
+
 std::vector<Node> row_quantizer(const std::string& x, Activations activations, int64_t opset,
                                 RowStandin& standin) {
   const bool wide = activations == Activations::per_token_16;

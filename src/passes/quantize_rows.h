@@ -6,6 +6,7 @@
 //   low = Min(ReduceMin(X, last), 0), high = Max(ReduceMax(X, last), 0), range = high - low
 //   scale = Where(range < 1e-30, 1, range / 255), zero = Round(-low / scale)
 //   q = Cast(Clip(Round(X * (1 / scale)) + zero, 0, 255), uint8)                 once for every X
+//   column_sums = MatMulInteger(ones, W)                 of constants: once, when a model is loaded
 //   Y = Cast(MatMulInteger(q, W) - Cast(zero, int32) * column_sums) * (scale * W_scale)
 //
 // With 16 bits q goes to 65,535 and is split into two of 8, high = Floor(q / 256) and low =
@@ -40,6 +41,11 @@ std::vector<Node> row_quantizer(const std::string& x, Activations activations, i
 struct RowWeight {
   std::string values, scale, column_sums;
 };
+// The row of ones [1, depth] that column sums of weights with so many rows are made with.
+Initializer row_of_ones(int64_t depth);
+// The node that makes them. A product with ones cannot saturate in 16 bits where others could.
+Node column_sums(const RowWeight& weight, int64_t depth);
+
 // The nodes of a product, the last of which makes y; named after `node` ("" for none).
 std::vector<Node> row_product(const std::string& node, const RowStandin& x, const RowWeight& weight,
                               const std::string& y);

@@ -1,5 +1,8 @@
-// DequantizeLinear of a constant: weights that are stored in 8 bits and multiplied as floats. The
-// floats are made when the bytes are asked for, and equal those of the executor.
+// Weights that are stored in 8 bits and multiplied as floats: DequantizeLinear of a constant, and
+// Gather from a list of floats (passes/palette.h). The floats are made when the bytes are asked
+// for, and equal those of the executor.
+
+#include <algorithm>
 
 #include "passes/raise_view.h"
 
@@ -26,6 +29,32 @@ Result<Tensor> dequantize(const Quantized& q) {
   }
   values.drop_pages();
   return out;
+}
+
+// Places count from the end when they are below zero, as Gather's do. Each takes one number, or a
+// row of them.
+Result<Tensor> look_up(const Initializer& numbers, const Initializer& places, const Shape& shape) {
+  OCTAVO_TRY(const Tensor from, numbers.tensor());
+  OCTAVO_TRY(const Tensor at, places.tensor());
+  OCTAVO_TRY(Tensor out, Tensor::make(DType::f32, shape));
+  const auto count = static_cast<double>(from.dim(0));
+  const auto row = static_cast<size_t>(from.rank() == 2 ? from.dim(1) : 1);
+  float* to = out.mutable_data<float>();
+  for (size_t i = 0; i < static_cast<size_t>(at.size()); ++i) {
+    double place = element(at, i);
+    if (place < 0) place += count;
+    if (!(place >= 0 && place < count))
+      return Error{Code::invalid_input, "\"" + places.name() + "\" asks for number " +
+                                            std::to_string(static_cast<int64_t>(place)) + " of " +
+                                            std::to_string(from.dim(0))};
+    std::copy_n(from.data<float>() + static_cast<size_t>(place) * row, row, to + i * row);
+  }
+  at.drop_pages();
+  return out;
+}
+
+bool is_integer(DType dtype) {
+  return dtype == DType::u8 || dtype == DType::i8 || dtype == DType::i32 || dtype == DType::i64;
 }
 
 }  // namespace
@@ -62,6 +91,39 @@ std::optional<Initializer> View::dequantized(const std::string& value) const {
       return std::nullopt;
   }
   return raise::dequantized(value, std::move(parts));
+}
+
+std::optional<Initializer> View::looked_up(const std::string& value) const {
+  // Rows of the list, laid side by side.
+  const Node* reshape = standard(value, "Reshape", 2);
+  const Node* node = standard(reshape == nullptr ? value : reshape->inputs[0], "Gather", 2);
+  if (node == nullptr || node->int_or("axis", 0) != 0) return std::nullopt;
+  auto numbers = constant(node->inputs[0]);
+  auto places = constant(node->inputs[1]);
+  // Indices of fewer bits than Gather takes.
+  if (const Node* cast = standard(node->inputs[1], "Cast"); cast != nullptr && !places) {
+    const auto to = static_cast<DType>(cast->int_or("to", 0));
+    if (to == DType::i32 || to == DType::i64) places = constant(cast->inputs[0]);
+    if (places && places->dtype() == DType::i64 && to == DType::i32) return std::nullopt;
+  }
+  if (!numbers || !places || numbers->dtype() != DType::f32 || numbers->shape().empty() ||
+      numbers->shape()[0] <= 0 || numbers->shape().back() <= 0 ||
+      numbers->storage == Initializer::Storage::sparse || !is_integer(places->dtype()) ||
+      places->storage == Initializer::Storage::sparse)
+    return std::nullopt;
+  Shape shape = places->shape();
+  if (numbers->shape().size() != (reshape == nullptr ? 1 : 2)) return std::nullopt;
+  if (reshape != nullptr) {
+    const auto wanted = integers(reshape->inputs[1]);
+    if (!wanted || shape.size() != 2 || wanted->size() != 2 || (*wanted)[0] != shape[0] ||
+        (*wanted)[1] / numbers->shape()[1] != shape[1] || (*wanted)[1] % numbers->shape()[1] != 0)
+      return std::nullopt;
+    shape = *wanted;
+  }
+  return Initializer(value, DType::f32, shape,
+                     [numbers = *std::move(numbers), places = *std::move(places), shape] {
+                       return look_up(numbers, places, shape);
+                     });
 }
 
 }  // namespace octavo::raise

@@ -1,6 +1,7 @@
 // Integer products with a scale a row, in the ops that passes/quantize_rows.h lists:
 //
 //   (Cast(MatMulInteger(q, W) - Cast(zero) * column_sums)) * (scale * W_scale)
+//   column_sums: a constant, or MatMulInteger(ones, W)
 //   (256 * that of the high bytes of q + that of the low ones) * (scale * W_scale)
 //
 // The chain from X to q is followed in that one spelling, in any order of commuting operands.
@@ -95,6 +96,14 @@ std::string cast_from(const View& view, const std::string& value, DType type) {
   return fits ? cast->inputs[0] : std::string();
 }
 
+// Whether they can be the sums of the weight's columns: numbers, or a row of ones times it.
+bool is_sums(const View& view, const std::string& sums, const std::string& weight) {
+  if (view.vector(sums, 0)) return true;
+  const Node* product = view.standard(sums, "MatMulInteger", 2);
+  return product != nullptr && product->inputs.size() == 2 && product->inputs[1] == weight &&
+         view.constant(product->inputs[0]).has_value();
+}
+
 // MatMulInteger(q, W) - Cast(zero) * column_sums, as floats.
 struct Sums {
   std::string q, zero, weight;
@@ -108,7 +117,7 @@ std::optional<Sums> shifted_sums(const View& view, const std::string& value) {
   for (const auto& [offset, column_sums] : both_orders(*shift)) {
     Sums s{cast_from(view, product->inputs[0], DType::u8), cast_from(view, offset, DType::i32),
            product->inputs[1]};
-    if (!s.q.empty() && !s.zero.empty() && view.vector(column_sums, 0)) return s;
+    if (!s.q.empty() && !s.zero.empty() && is_sums(view, column_sums, s.weight)) return s;
   }
   return std::nullopt;
 }

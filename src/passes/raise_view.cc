@@ -176,6 +176,7 @@ std::optional<Matrix> View::matrix(const std::string& value) const {
   for (int step = 0; step < kMaxSteps; ++step) {
     auto found = constant(at);
     if (!found) found = dequantized(at);
+    if (!found) found = looked_up(at);
     if (found) {
       if (found->shape().size() != 2 || found->storage == Initializer::Storage::sparse)
         return std::nullopt;

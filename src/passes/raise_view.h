@@ -32,7 +32,7 @@ enum Dependency : uint8_t {
 using Dependencies = std::unordered_map<std::string, uint8_t>;
 Result<Dependencies> dependencies(const Graph& graph);
 
-// A constant matrix, seen through Transpose, Cast and DequantizeLinear.
+// A constant matrix, seen through Transpose, Cast, DequantizeLinear and Gather.
 struct Matrix {
   Initializer constant;
   bool transposed = false;  // stored the other way round
@@ -85,6 +85,8 @@ class View {
   std::optional<Matrix> matrix(const std::string& value) const;
   // The floats of a DequantizeLinear whose inputs are constants.
   std::optional<Initializer> dequantized(const std::string& value) const;
+  // The floats that a Gather takes from a list of them, where both are constants.
+  std::optional<Initializer> looked_up(const std::string& value) const;
   // A number: a constant of one element, or one that the probe saw and that depends on nothing but
   // lengths.
   std::optional<double> number(const std::string& value) const;

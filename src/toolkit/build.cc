@@ -15,6 +15,7 @@
 #include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
 #include "toolkit/probe.h"
+#include "toolkit/quantize_protect.h"
 #include "toolkit/report.h"
 #include "toolkit/report_page.h"
 #include "toolkit/site_errors.h"
@@ -151,7 +152,10 @@ class Build {
     how.form.per_channel = true;
     how.activations = recipe.activations;
     how.pool = std::make_shared<ThreadPool>();
-    OCTAVO_CHECK(choose_size(file.model, how, *options().max_size, beside(), how.pool));
+    SizePlan plan{folder_ / kInt8, {}, *options().max_size, beside()};
+    plan.writing.external_data = true;
+    plan.writing.threshold = kOnnxSaveThreshold;
+    OCTAVO_CHECK(choose_size(file.model, how, plan, how.pool));
     return Done{};
   }
 
@@ -235,6 +239,8 @@ class Build {
                  compare_with(probe, folder_ / kVanilla, {}, "verify vanilla", progress_));
     }
     build().passed = build().smoothed.passed;
+    const auto& protection = build().quantization.protection;
+    if (protection && !protection->held_out) build().smoothed.notes.emplace_back(kJudgedBySeen);
     return measure_sites(probe);
   }
 

@@ -21,8 +21,8 @@ struct LinearWork {
 const Initializer* linear_weight(const Graph& graph, const GraphIndex& index, const Node& node);
 
 // MatMul, Gemm, MatMulInteger, MatMulNBits and com.microsoft's quantized products; a weight behind
-// DequantizeLinear, Cast, Transpose, Reshape or Identity is found. Errors: those of inlining the
-// model's functions.
+// DequantizeLinear, Cast, Transpose, Reshape, Identity or a Gather from a list is found. Errors:
+// those of inlining the model's functions.
 Result<LinearWork> linear_work(const Model& model);
 
 }  // namespace octavo

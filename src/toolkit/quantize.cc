@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
+#include "passes/palette.h"
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
 #include "toolkit/compensate.h"
@@ -20,10 +21,6 @@
 namespace octavo {
 
 namespace {
-
-// onnx.save keeps tensors in the model file that take less than 1,024 bytes as a Python object,
-// which has 33 bytes of its own.
-constexpr size_t kThreshold = 991;
 
 // The library's std::regex recurses once a character; no sane node name is this long.
 constexpr size_t kMaxNameForRegex = 4096;
@@ -93,7 +90,7 @@ uint64_t bytes_on_disk(const std::filesystem::path& model) {
   return sum;
 }
 
-// The chosen form, or the next smaller one where the estimate was short of the truth.
+// The chosen form, or the next smaller one where a search made the files larger than planned.
 Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& size,
                                     const std::shared_ptr<ThreadPool>& pool, uint64_t beside,
                                     const std::filesystem::path& output,
@@ -120,7 +117,7 @@ Result<size_t> round_weights(Model& model, const std::filesystem::path& file,
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const auto texts, half_of_texts(folder, options.calibration, options.max_length, 0));
   OCTAVO_CHECK(inline_functions(model));
-  return compensate(model, how, texts, {}, how.pool, progress);
+  return compensate(model, how, texts.ids, {}, how.pool, progress);
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
@@ -170,7 +167,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   OCTAVO_TRY(OnnxFile file, open_onnx(input));
   OnnxWriteOptions writing;
   writing.external_data = options.external_data;
-  writing.threshold = kThreshold;
+  writing.threshold = kOnnxSaveThreshold;
   writing.sources = source_files(input, file);
   OCTAVO_CHECK(check_onnx_output(output, writing));
   QuantizeDynamicOptions how;
@@ -188,8 +185,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     if (options.table != TableType::float32)
       return Error{Code::invalid_input,
                    "max-size chooses the form of the embedding table: leave table out"};
-    OCTAVO_TRY(size, choose_size(file.model, how, *options.max_size, options.beside, how.pool)
-                         .within(input.string()));
+    const SizePlan plan{output, writing, *options.max_size, options.beside};
+    OCTAVO_TRY(size, choose_size(file.model, how, plan, how.pool).within(input.string()));
   }
   std::optional<Model> rounded;
   size_t compensated = 0;
@@ -216,6 +213,10 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
              quantize_dynamic(rounded ? *std::move(rounded) : std::move(file.model), how)
                  .within(input.string()));
   if (done.report.quantized.empty()) return nothing_to_do(done.report).within(input.string());
+  if (options.activations != Activations::per_tensor) {
+    OCTAVO_TRY(const uint64_t saved, store_rotation_by_palette(done.model).within(input.string()));
+    done.report.bytes_after -= saved;
+  }
   const Progress writes = [&](std::string_view, uint64_t bytes, uint64_t total) {
     if (progress) progress("quantize", bytes, total);
   };
@@ -234,6 +235,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
+  if (protection && !protection->held_out) done.report.warnings.push_back(kJudgedBySeen);
   done.report.compensated = compensated;
   done.report.size = std::move(size);
   done.report.protection = std::move(protection);

@@ -77,9 +77,8 @@ ProtectReport::Quality quality_of(std::vector<double> losses) {
 
 }  // namespace
 
-Result<std::vector<std::vector<int64_t>>> half_of_texts(const fs::path& folder,
-                                                        const fs::path& calibration,
-                                                        size_t max_length, size_t half) {
+Result<TextHalf> half_of_texts(const fs::path& folder, const fs::path& calibration,
+                               size_t max_length, size_t half) {
   OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
   std::vector<std::string> own;
   if (!calibration.empty()) {
@@ -92,12 +91,10 @@ Result<std::vector<std::vector<int64_t>>> half_of_texts(const fs::path& folder,
   size_t length = max_length;
   if (settings.positions != 0) length = std::min(length, settings.positions);
   OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
-  std::vector<std::vector<int64_t>> out;
-  for (size_t i = half; i < all.size(); i += 2) out.push_back(std::move(all[i]));
-  if (out.empty())
-    return Error{Code::invalid_input,
-                 "a search judges by every second text, and there is only one; give more "
-                 "calibration texts"};
+  if (all.empty()) return Error{Code::invalid_input, "there is no calibration text"};
+  if (all.size() == 1) return TextHalf{std::move(all), true};
+  TextHalf out;
+  for (size_t i = half; i < all.size(); i += 2) out.ids.push_back(std::move(all[i]));
   return out;
 }
 
@@ -112,7 +109,7 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
 
   const auto pool = std::make_shared<ThreadPool>();
   Judgement::Subject subject{.fp32 = model,
-                             .texts = texts,
+                             .texts = texts.ids,
                              .pooling = settings.pooling,
                              .per_token = true,
                              .make = {},
@@ -154,7 +151,8 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
   report.chosen = quality_of(choice.chosen);
   report.wide = quality_of(choice.all);
   report.reached = choice.reached;
-  report.texts = texts.size();
+  report.texts = texts.ids.size();
+  report.held_out = !texts.whole;
   return report;
 }
 

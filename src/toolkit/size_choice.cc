@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "formats/onnx_size.h"
+#include "passes/palette.h"
 #include "passes/quantize_table.h"
 
 namespace octavo {
@@ -13,18 +15,6 @@ namespace {
 // smaller numbers have left.
 constexpr TableType kCandidates[] = {TableType::float32, TableType::float16, TableType::bfloat16,
                                      TableType::int8};
-
-// What a file takes beside its tensors: names, nodes, and the gaps between tensors.
-uint64_t estimate(const Graph& graph) {
-  uint64_t bytes = 4096;
-  for (const Node& node : graph.nodes) {
-    bytes += 16 + node.name.size() + node.op_type.size() + 24 * node.attributes.size();
-    for (const auto* names : {&node.inputs, &node.outputs})
-      for (const std::string& name : *names) bytes += 2 + name.size();
-  }
-  for (const Initializer& i : graph.initializers) bytes += 128 + i.name().size();
-  return bytes;
-}
 
 // Whether every number of the table has a float16 form.
 bool fits_float16(const Model& model, const std::string& table) {
@@ -41,11 +31,12 @@ std::string grouped_digits(uint64_t number) {
 }
 
 Result<SizeChoice> choose_size(const Model& model, const QuantizeDynamicOptions& how,
-                               uint64_t limit, uint64_t beside,
-                               const std::shared_ptr<ThreadPool>& pool) {
-  OCTAVO_TRY(const QuantizedModel done, quantize_dynamic(model, how));
+                               const SizePlan& plan, const std::shared_ptr<ThreadPool>& pool) {
+  OCTAVO_TRY(QuantizedModel done, quantize_dynamic(model, how));
+  if (how.activations != Activations::per_tensor)
+    OCTAVO_CHECK(store_rotation_by_palette(done.model));
   SizeChoice choice;
-  choice.limit = limit;
+  choice.limit = plan.limit;
   std::string known;
   for (const TableType candidate : kCandidates) {
     Model copy = done.model;
@@ -53,19 +44,20 @@ Result<SizeChoice> choose_size(const Model& model, const QuantizeDynamicOptions&
     const Status made = quantize_table(copy, candidate, pool, report);
     if (!made) continue;  // no such table, or an opset without that type
     if (candidate == TableType::float16 && !fits_float16(copy, report.table.name)) continue;
-    const uint64_t bytes = report.bytes_after + estimate(copy.graph) + beside;
     // bfloat16 takes what float16 takes and loses more.
     const bool repeats = !choice.forms.empty() && candidate == TableType::bfloat16 &&
                          choice.forms.back().table == TableType::float16;
     if (repeats) continue;
+    OCTAVO_TRY(const uint64_t own, onnx_size(copy, plan.output, plan.writing));
+    const uint64_t bytes = own + plan.beside;
     choice.forms.push_back({candidate, bytes});
     known += std::string(known.empty() ? "" : ", ") + grouped_digits(bytes) + " with a " +
              name_of(candidate) + " table";
   }
   const auto fits = std::find_if(choice.forms.begin(), choice.forms.end(),
-                                 [&](const SizeChoice::Form& f) { return f.bytes <= limit; });
+                                 [&](const SizeChoice::Form& f) { return f.bytes <= plan.limit; });
   if (fits == choice.forms.end())
-    return Error{Code::invalid_input, "max-size " + grouped_digits(limit) +
+    return Error{Code::invalid_input, "max-size " + grouped_digits(plan.limit) +
                                           " bytes cannot be reached: all files take " + known +
                                           "; weights are in 8 bits already"};
   choice.chosen = static_cast<size_t>(fits - choice.forms.begin());

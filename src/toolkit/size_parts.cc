@@ -11,11 +11,18 @@ namespace octavo {
 
 namespace {
 
-// The initializer of two axes whose rows the node looks up, else nullptr.
+// The initializer of two axes whose rows the node looks up, else nullptr. A list that a matrix is
+// made of by constant places in bytes (passes/palette.h) is no table.
 const Initializer* gathered(const Graph& graph, const GraphIndex& index, const Node& node) {
   if (node.op_type != "Gather" || !node.domain.empty() || node.inputs.size() != 2) return nullptr;
   const size_t at = index.initializer(node.inputs[0]);
   if (at == GraphIndex::kNone) return nullptr;
+  const size_t maker = index.producer(node.inputs[1]);
+  if (maker != GraphIndex::kNone && graph.nodes[maker].op_type == "Cast") {
+    const size_t places = index.initializer(graph.nodes[maker].inputs[0]);
+    if (places != GraphIndex::kNone && graph.initializers[places].dtype() == DType::u8)
+      return nullptr;
+  }
   const Initializer& table = graph.initializers[at];
   return table.shape().size() == 2 && node.int_or("axis", 0) == 0 ? &table : nullptr;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "formats/onnx_model.h"
+#include "formats/onnx_size.h"
 #include "temp_folder.h"
 
 namespace octavo {
@@ -179,6 +180,52 @@ TEST_F(OnnxWriteTest, ExternalDataIsForcedOnAtTheLimit) {
   ASSERT_TRUE(write_onnx(typed, folder_ / "typed.onnx", options));
   EXPECT_TRUE(fs::exists(folder_ / "typed.onnx.data"));
   expect_whole(folder_ / "typed.onnx", 4);
+}
+
+// onnx_size() computes nothing and says what is then written, to the byte.
+TEST_F(OnnxWriteTest, TheSizeIsKnownBeforeAnythingIsMade) {
+  std::vector<std::string> computed;
+  Model model = model_of(9, 777, 1.0F, &computed);
+  model.metadata = {{"key", std::string(300, 'v')}};
+  model.producer_name = "somebody";
+  for (const int64_t elements : {0, 1, 127, 128, 3000}) {
+    const std::string name = "typed" + std::to_string(elements);
+    Initializer typed(name, DType::f32, {elements}, [&computed, name, elements] {
+      computed.push_back(name);
+      return Tensor::make(DType::f32, {elements});
+    });
+    typed.storage = Initializer::Storage::typed_fields;
+    model.graph.initializers.push_back(std::move(typed));
+  }
+  Initializer zeros("zeros", DType::i8, {200}, [] {
+    return Result<Tensor>(Tensor::of<int8_t>({200}, std::vector<int8_t>(200)));
+  });
+  zeros.storage = Initializer::Storage::typed_fields;
+  model.graph.initializers.push_back(std::move(zeros));
+  // Integers that are there already are counted as they are.
+  Initializer known("known", Tensor::of<int32_t>({3}, {-1, 127, 128}));
+  known.storage = Initializer::Storage::typed_fields;
+  model.graph.initializers.push_back(std::move(known));
+  const fs::path file = folder_ / "m.onnx";
+  for (const OnnxWriteOptions& options :
+       {OnnxWriteOptions{}, kExternal, OnnxWriteOptions{.external_data = true, .threshold = 1},
+        OnnxWriteOptions{.external_data = true, .location = "other", .alignment = 4096},
+        OnnxWriteOptions{.external_data = true, .alignment = 1},
+        OnnxWriteOptions{.external_data = true, .threshold = 1 << 20},
+        OnnxWriteOptions{.inline_limit = 40000}}) {
+    computed.clear();
+    const auto size = onnx_size(model, file, options);
+    ASSERT_TRUE(size) << size.error().message;
+    EXPECT_TRUE(computed.empty());
+    EXPECT_EQ(entries(), 0U);
+    ASSERT_TRUE(write_onnx(model, file, options));
+    uint64_t written = 0;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      written += entry.file_size();
+      fs::remove(entry.path());
+    }
+    EXPECT_EQ(*size, written);
+  }
 }
 
 TEST_F(OnnxWriteTest, SidecarNamesAreChecked) {

@@ -133,29 +133,47 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     assert (folder / MODELS[1]).read_bytes() == (built / MODELS[1]).read_bytes()
 
 
-def test_a_size_is_kept_or_refused(build, tiny, tmp_path):
+@pytest.mark.parametrize("name, profile", [("bert", ["--profile", "accurate", "--max-extra-macs", "0"]), ("bert", []),
+                                           ("qwen3", ["--profile", "accurate", "--max-extra-macs", "0"])])
+def test_a_size_is_kept_to_the_byte_or_refused(build, tiny, tmp_path, name, profile):
+    """A limit of what a form takes gives that form, a byte less the next smaller one; below the smallest it is an error."""
     beside = ["model.int8.vanilla.onnx", "model.int8.vanilla.onnx.data", "report.json", "report.html", "README.md"]
 
     def size_of(folder):
         return sum(len(data) for name, data in content(folder).items() if name not in beside)
 
-    flags = ["--min-cos", "0.5", "--max-extra-macs", "0", "--profile", "accurate"]
-    tables = {}
-    for limit in ("10MB", None, "1kB"):
+    def made(limit, check=True):
         folder = tmp_path / str(limit)
-        if limit is None:
-            limit = str(report_of(tmp_path / "10MB")["size_choice"]["forms"][1]["bytes"])
-        done = build(tiny / "bert", folder, *flags, "--max-size", limit, check=False)
-        if limit == "1kB":
-            assert done.returncode == 3 and "cannot be reached" in done.stderr and not (folder / "README.md").exists()
-            continue
-        assert done.returncode == 0, done.stderr
+        return build(tiny / name, folder, "--min-cos", "0.5", "--no-vanilla", *profile, "--max-size", str(limit), check=check), folder
+
+    _, folder = made(10_000_000)
+    forms = report_of(folder)["size_choice"]["forms"]
+    assert [form["table"] for form in forms] == ["float32", "float16", "int8"]
+    for i, form in enumerate(forms):
+        _, folder = made(form["bytes"])
         choice = report_of(folder)["size_choice"]
-        chosen = choice["forms"][choice["chosen"]]
-        assert size_of(folder) == chosen["bytes"] <= choice["limit"]
-        tables[limit] = chosen["table"]
-        assert report_of(folder)["settings"]["table"] == chosen["table"]
-    assert list(tables.values()) == ["float32", "float16"]
+        assert choice["chosen"] == i and choice["forms"] == forms
+        assert size_of(folder) == form["bytes"] == choice["limit"]
+        assert report_of(folder)["settings"]["table"] == form["table"]
+    for smaller, form in zip(forms[1:], forms):
+        _, folder = made(form["bytes"] - 1)
+        assert size_of(folder) == smaller["bytes"]
+    refused, folder = made(forms[-1]["bytes"] - 1, check=False)
+    assert refused.returncode == 3 and "cannot be reached" in refused.stderr and not (folder / "README.md").exists()
+    assert f"{forms[-1]['bytes']:,} with a int8 table" in refused.stderr
+
+
+def test_one_calibration_text_is_enough(build, tiny, tmp_path):
+    """What would be judged by a text of its own is then judged by the only one, and that is said."""
+    (tmp_path / "one.txt").write_text("The only text that there is.\n")
+    done = build(tiny / "qwen3", tmp_path / "out", "--min-cos", "0.5", "--profile", "accurate", "--calibration", tmp_path / "one.txt")
+    report = report_of(tmp_path / "out")
+    assert report["settings"]["calibration"]["texts"] == 1 and report["protection"]["texts"] == 1
+    for text in (done.stderr, (tmp_path / "out/README.md").read_text(), json.dumps(report["quality"]["notes"])):
+        assert "the only calibration text" in text
+    (tmp_path / "two.txt").write_text("One text.\nAnother one.\n")
+    done = build(tiny / "qwen3", tmp_path / "two", "--min-cos", "0.5", "--profile", "accurate", "--calibration", tmp_path / "two.txt")
+    assert report_of(tmp_path / "two")["protection"]["texts"] == 1 and "the only calibration text" not in done.stderr
 
 
 @pytest.mark.parametrize("flags", [["--protect", "layers"], ["--target-cos", "0.99"], ["--max-extra-macs", "15%"]])

@@ -115,6 +115,7 @@ def test_shared_inputs_are_quantized_once(octavo, tmp_path):
     model = onnx.load(out)
     wanted = collections.Counter(plain)
     wanted["MatMul"] = 2
+    wanted["MatMulInteger"] = 6  # a column's sum of each weight
     for count, ops in ((3, QUANTIZER), (4, PRODUCT), (2, WIDE_QUANTIZER), (2, WIDE_PRODUCT)):
         for op, times in ops.items():
             wanted[op] += count * times
@@ -125,7 +126,10 @@ def test_shared_inputs_are_quantized_once(octavo, tmp_path):
     assert len(set(names)) == len(names)
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     for w in ("wq", "wk", "wv", "wo", "up", "down"):
-        assert (constants[w + "_column_sums"] == constants[w + "_quantized"].astype(np.int32).sum(0)).all()
+        (sums,) = [n for n in model.graph.node if n.output[0] == w + "_column_sums"]
+        ones = constants[sums.input[0]]
+        assert sums.op_type == "MatMulInteger" and list(sums.input)[1:] == [w + "_quantized"] and w + "_column_sums" not in constants
+        assert ones.dtype == np.uint8 and ones.shape == (1, len(constants[w + "_quantized"])) and (ones == 1).all()
         assert w not in constants and w + "_zero_point" not in constants
     x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
     assert np.abs(ours(out, {"x": x}) - session(out).run(None, {"x": x})[0]).max() < 1e-5
@@ -296,3 +300,100 @@ def test_onnxruntime_of_1_17_runs_it(octavo, old_python, tmp_path):
                "providers=['CPUExecutionProvider']).run(None, {'x': np.load(x)})[0])", unsaturated_file(out, tmp_path), tmp_path / "x.npy",
                tmp_path / "y.npy")
     assert np.abs(np.load(tmp_path / "y.npy") - session(out).run(None, {"x": x})[0]).max() < 1e-5
+
+
+FOLDED = """
+import json, sys
+import onnx, onnxruntime as ort
+options = ort.SessionOptions()
+options.log_severity_level = 3
+if sys.argv[3] == "precise":
+    options.add_session_config_entry("session.x64quantprecision", "1")
+options.optimized_model_filepath = sys.argv[2]
+ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+print(ort.__version__)
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "precise"])
+def test_sums_of_columns_are_made_once_by_old_and_new_onnxruntime(octavo, tiny, old_python, tmp_path, how):
+    """Before its own rewriting of weights, which a second reader of them stops (session.x64quantprecision)."""
+    path = make(octavo, tiny / "qwen3", tmp_path, "per-token")
+    sums = {n.output[0] for n in onnx.load(path).graph.node if n.output[0].endswith("_column_sums")}
+    assert len(sums) == 14
+    for name, run in (("new", None), ("old", old_python)):
+        folded = tmp_path / f"{name}.onnx"
+        if run is None:
+            subprocess.run([sys.executable, "-c", FOLDED, path, folded, how], check=True, capture_output=True)
+        else:
+            run(FOLDED, path, folded, how)
+        nodes = onnx.load(folded).graph.node
+        assert not sums & {n.output[0] for n in nodes}, name
+        assert sum(n.op_type.startswith("MatMulInteger") for n in nodes) == 14, name
+
+
+SAME_BITS = """
+import json, sys
+import numpy as np, onnxruntime as ort
+apart = []
+for level in (ort.GraphOptimizationLevel.ORT_ENABLE_ALL, ort.GraphOptimizationLevel.ORT_DISABLE_ALL):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = level
+    sessions = [ort.InferenceSession(m, options, providers=["CPUExecutionProvider"]) for m in sys.argv[1:]]
+    for n in (1, 7, 33):
+        ids = np.random.default_rng(n).integers(1, 89, (2, n))
+        full = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        a, b = (s.run(None, {i.name: full[i.name] for i in s.get_inputs()})[0] for s in sessions)
+        apart.append(int((a != b).sum()))
+        assert np.isfinite(a).all() and a.std() > 0.01
+print(json.dumps([ort.__version__, apart]))
+"""
+
+
+def as_floats(path, out):
+    """The file with its rotation back as a float32 matrix, as `smooth --rotate` writes it."""
+    model = onnx.load(path)
+    values = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    name = "residual_rotation.back"
+    assert name not in values
+    back = values[name + "_values"][values[name + "_places"]].reshape(values[name + "_shape"])
+    made = [n for n in model.graph.node if n.output[0].startswith(name)]
+    assert [n.op_type for n in made] == ["Cast", "Gather", "Reshape"]
+    for node in made:
+        model.graph.node.remove(node)
+    for initializer in [i for i in model.graph.initializer if i.name.startswith(name + "_")]:
+        model.graph.initializer.remove(initializer)
+    model.graph.initializer.append(numpy_helper.from_array(back, name))
+    onnx.save(model, out)
+    return back
+
+
+@pytest.mark.parametrize("activations", ["per-token", "per-token-16"])
+def test_the_rotation_back_is_bytes_and_gives_the_bits_of_floats(octavo, tiny, old_python, tmp_path, activations):
+    octavo("import", tiny / "qwen3", "-o", tmp_path / "fp32")
+    (tmp_path / "few.txt").write_text("the quick brown fox\n12345 67890\nword word word\n")
+    rotated, out = tmp_path / "rotated.onnx", tmp_path / "int8.onnx"
+    octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", rotated, "--tokenizer", tmp_path / "fp32", "--alpha", "0.4",
+           "--rotate", "--calibration", tmp_path / "few.txt")
+    octavo("quantize", rotated, out, "--per-channel", "--activations", activations, "--table", "int8", "--external-data")
+    back = as_floats(out, tmp_path / "floats.onnx")
+    before = {i.name: numpy_helper.to_array(i) for i in onnx.load(rotated).graph.initializer}["residual_rotation.back"]
+    assert back.dtype == np.float32 and back.tobytes() == before.tobytes()
+    files = []
+    for file in (out, tmp_path / "floats.onnx"):
+        (tmp_path / file.stem).mkdir()
+        files.append(unsaturated_file(file, tmp_path / file.stem))
+    new = subprocess.run([sys.executable, "-c", SAME_BITS, *files], capture_output=True, text=True, check=True).stdout
+    for version, apart in (json.loads(new), json.loads(old_python(SAME_BITS, *files).stdout)):
+        assert apart == [0] * 6, version
+    (text,) = some_texts(89, [23])
+    assert (ours(out, feeds(out, [text])) == ours(tmp_path / "floats.onnx", feeds(out, [text]))).all()
+    last = [line for line in raised(out).splitlines() if " Linear(" in line and "kind=float" in line]
+    assert len(last) == 1
+    # What others of our commands say of it.
+    largest = json.loads(octavo("inspect", out, "--largest", "1000", "--json").stdout)
+    places = [w for w in largest["largest"] if w["name"] == "residual_rotation.back_places"]
+    assert places and places[0]["bytes"] == back.size // 4
+    done = octavo("verify", out, "--tokenizer", tmp_path / "fp32", "--against", tmp_path / "fp32/model.onnx", "--json")
+    assert json.loads(done.stdout)["cos_min"] > 0.99

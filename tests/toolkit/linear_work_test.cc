@@ -55,6 +55,28 @@ TEST_F(LinearWorkTest, WeightsBehindOtherNodesAndTwice) {
   EXPECT_EQ(found.float_macs, 72U);
 }
 
+// Places in a list of floats: multiplied as floats, stored in bytes.
+TEST_F(LinearWorkTest, WeightsThatAreLookedUp) {
+  const Value places = b_.initializer({"w", zeros<uint8_t>({6, 10})});
+  const Value list = b_.initializer({"list", Tensor::of<float>({2}, {0.5F, -0.5F})});
+  const Value wide = b_.op("Cast", {places}, {{"to", static_cast<int64_t>(DType::i32)}});
+  const LinearWork found = work(b_.op("MatMul", {input(), b_.op("Gather", {list, wide})}));
+  EXPECT_EQ(found.float_macs, 60U);
+  EXPECT_EQ(found.int8_macs, 0U);
+  EXPECT_EQ(found.weight_bytes, 60U);
+}
+
+TEST_F(LinearWorkTest, WeightsThatAreLookedUpInFours) {
+  const Value places = b_.initializer({"w", zeros<uint8_t>({6, 3})});
+  const Value list = b_.initializer({"list", zeros<float>({2, 4})});
+  const Value wide = b_.op("Cast", {places}, {{"to", static_cast<int64_t>(DType::i32)}});
+  const Value weight = b_.op("Reshape", {b_.op("Gather", {list, wide}), b_.ints({6, 12})});
+  const LinearWork found = work(b_.op("MatMul", {input(), weight}));
+  EXPECT_EQ(found.float_macs, 72U);
+  EXPECT_EQ(found.int8_macs, 0U);
+  EXPECT_EQ(found.weight_bytes, 18U);
+}
+
 TEST_F(LinearWorkTest, ProductsOfActivationsAndTablesAreNone) {
   const Value x = input();
   const Value scores = b_.op("MatMul", {x, b_.op("Transpose", {x}, {{"perm", Ints{1, 0}}})});

@@ -41,7 +41,9 @@ struct Spelling {
     dequantized,
     dequantized_by_column,
     half,
-    bfloat
+    bfloat,
+    looked_up,
+    looked_up_in_fours
   };
   Norm norm = Norm::div;
   LayerNorm layer_norm = LayerNorm::none;
@@ -176,6 +178,8 @@ class RaiseGraph {
       return op("MatMul", {x, dequantized(in, out)});
     if (s_.product == P::half || s_.product == P::bfloat)
       return op("MatMul", {x, narrow({in, out}, s_.product == P::half)});
+    if (s_.product == P::looked_up) return op("MatMul", {x, looked_up(in, out, 1)});
+    if (s_.product == P::looked_up_in_fours) return op("MatMul", {x, looked_up(in, out, 4)});
     const Value w = weight({in, out}, 0.3);
     switch (s_.product) {
       case P::bias:
@@ -206,6 +210,22 @@ class RaiseGraph {
     for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.001F * static_cast<float>(1 + i % 5);
     const Value scale = b_.initializer({name + "_scale", Tensor::of<float>({out}, scales)});
     return op("DequantizeLinear", {q, scale}, {{"axis", int64_t{-1}}});
+  }
+
+  // Numbers by their places in a list, in bytes; or so many of them a place.
+  Value looked_up(int64_t in, int64_t out, int64_t numbers) {
+    std::vector<uint8_t> bytes(static_cast<size_t>(in * out / numbers));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 89 % 211);
+    std::vector<float> list(static_cast<size_t>(211 * numbers));
+    for (size_t i = 0; i < list.size(); ++i)
+      list[i] = 0.003F * static_cast<float>(i * 37 % 211) - 0.3F;
+    const std::string name = "places" + std::to_string(count_++);
+    const Value places = b_.initializer({name, Tensor::of<uint8_t>({in, out / numbers}, bytes)});
+    const Value wide = op("Cast", {places}, {{"to", static_cast<int64_t>(DType::i32)}});
+    const Shape shape = numbers == 1 ? Shape{211} : Shape{211, numbers};
+    const Value values = b_.initializer({name + "_of", Tensor::of<float>(shape, list)});
+    const Value found = op("Gather", {values, wide});
+    return numbers == 1 ? found : op("Reshape", {found, ints({in, out})});
   }
 
   // float16 or bfloat16, widened by a Cast.

@@ -42,10 +42,10 @@ std::vector<Case> cases() {
     add("mask_" + std::to_string(static_cast<int>(m)), [m](S& s) { s.mask = m; });
   for (const auto c : {S::Scale::scores_mul, S::Scale::scores_div, S::Scale::both_sides})
     add("scale_" + std::to_string(static_cast<int>(c)), [c](S& s) { s.scale = c; });
-  for (const auto p :
-       {S::Product::bias, S::Product::bias_first, S::Product::gemm, S::Product::transposed,
-        S::Product::fused_split, S::Product::fused_slice, S::Product::dequantized,
-        S::Product::dequantized_by_column, S::Product::half, S::Product::bfloat})
+  for (const auto p : {S::Product::bias, S::Product::bias_first, S::Product::gemm,
+                       S::Product::transposed, S::Product::fused_split, S::Product::fused_slice,
+                       S::Product::dequantized, S::Product::dequantized_by_column, S::Product::half,
+                       S::Product::bfloat, S::Product::looked_up, S::Product::looked_up_in_fours})
     add("product_" + std::to_string(static_cast<int>(p)), [p](S& s) { s.product = p; });
   for (const auto& [heads, kv] :
        {std::pair{1, 1}, std::pair{4, 4}, std::pair{4, 1}, std::pair{6, 3}})

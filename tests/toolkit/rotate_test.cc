@@ -9,6 +9,7 @@
 #include "octavo/quantize.h"
 #include "octavo/smooth.h"
 #include "passes/rotate_residual.h"
+#include "runtime/session.h"
 #include "temp_folder.h"
 #include "toolkit/golden_cases.h"
 
@@ -54,6 +55,86 @@ class Rotate : public TempFolder {
     }
   }
 };
+
+// The rotation back as floats, as it was before it went into bytes.
+Model with_floats(Model model, const Tensor& back) {
+  Graph& graph = model.graph;
+  const std::string name(kRotationBack);
+  std::erase_if(graph.nodes, [&](const Node& node) { return node.outputs[0].starts_with(name); });
+  std::erase_if(graph.initializers,
+                [&](const Initializer& i) { return i.name().starts_with(name); });
+  graph.initializers.emplace_back(name, back);
+  EXPECT_TRUE(check(model));
+  return model;
+}
+
+std::vector<float> run_plain(const Model& model, const std::vector<int64_t>& ids,
+                             const std::shared_ptr<ThreadPool>& pool) {
+  const auto session = Session::create(model, {.pool = pool});
+  EXPECT_TRUE(session) << session.error().message;
+  const auto n = static_cast<int64_t>(ids.size());
+  std::vector<Feed> feeds;
+  for (const ValueInfo& input : session->graph().inputs)
+    feeds.emplace_back(
+        input.name,
+        Tensor::of<int64_t>({1, n},
+                            input.name == "input_ids" ? ids : std::vector<int64_t>(ids.size(), 1)));
+  const auto made = session->run(feeds);
+  EXPECT_TRUE(made) << made.error().message;
+  const auto values = made->at(0).values<float>();
+  return {values.begin(), values.end()};
+}
+
+std::vector<float> run_fused(const Model& model, const std::vector<int64_t>& ids,
+                             const std::shared_ptr<ThreadPool>& pool) {
+  const auto fused = make_fused(model, {.positions = 0, .cache = false}, pool);
+  EXPECT_TRUE(fused) << fused.error().message;
+  std::vector<float> hidden(ids.size() * fused->encoder->spec().hidden);
+  const size_t offsets[] = {0, ids.size()};
+  EXPECT_TRUE(fused->encoder->run(ids, offsets, *pool, {}, hidden.data()));
+  return hidden;
+}
+
+// A byte an element in the file with a scale a token; bit by bit what the floats give.
+TEST_F(Rotate, TheWayBackInBytesChangesNoBit) {
+  const auto pool = std::make_shared<ThreadPool>(2);
+  const std::vector<int64_t> ids = {7, 12, 5, 30, 31, 8, 9, 44, 23, 6, 11};
+  for (const char* name : {"llama", "qwen3"}) {
+    SCOPED_TRACE(name);
+    const fs::path in = folder_ / name / "model.onnx";
+    ASSERT_TRUE(import_model(golden("tiny") / name, in.parent_path()));
+    const fs::path rotated = folder_ / name / "rotated.onnx";
+    ASSERT_TRUE(smooth_model(in, rotated, options(in.parent_path(), RotateResidual::yes)));
+    const auto floats = read_onnx(rotated);
+    ASSERT_TRUE(floats);
+    const Tensor back = *floats->graph.find_initializer(kRotationBack)->tensor();
+    QuantizeOptions how;
+    how.per_channel = true;
+    for (const Activations activations :
+         {Activations::per_tensor, Activations::per_token, Activations::per_token_16}) {
+      how.activations = activations;
+      const fs::path out = folder_ / name / "int8.onnx";
+      const auto report = quantize_model(rotated, out, how);
+      ASSERT_TRUE(report) << report.error().message;
+      const auto model = read_onnx(out);
+      ASSERT_TRUE(model) << model.error().message;
+      uint64_t bytes = 0;
+      for (const Initializer& i : model->graph.initializers)
+        bytes += *byte_count(i.dtype(), i.shape());
+      EXPECT_EQ(bytes, report->bytes_after);
+      const Initializer* places =
+          model->graph.find_initializer(std::string(kRotationBack) + "_places");
+      // quantize_dynamic's form has no such nodes.
+      ASSERT_EQ(places != nullptr, activations != Activations::per_tensor);
+      if (places == nullptr) continue;
+      EXPECT_EQ(places->dtype(), DType::u8);
+      EXPECT_EQ(model->graph.find_initializer(kRotationBack), nullptr);
+      const Model before = with_floats(*model, back);
+      EXPECT_EQ(run_plain(*model, ids, pool), run_plain(before, ids, pool));
+      EXPECT_EQ(run_fused(*model, ids, pool), run_fused(before, ids, pool));
+    }
+  }
+}
 
 TEST_F(Rotate, ImportsStayTheSameFunction) {
   for (const char* name : {"llama", "mistral", "qwen2", "qwen3"}) {

@@ -50,6 +50,17 @@ TEST_F(SizePartsTest, Int8RowsWithTheirScalesAndInt8Weights) {
   EXPECT_EQ(found.linears, 60U);
 }
 
+TEST_F(SizePartsTest, AMatrixByItsPlaces) {
+  const Value rows = b_.op("Gather", {b_.initializer({"table", zeros<float>({100, 6})}), ids()});
+  const Value places = b_.initializer({"p", zeros<uint8_t>({6, 5})});
+  const Value list = b_.initializer({"list", zeros<float>({3, 2})});
+  const Value wide = b_.op("Cast", {places}, {{"to", static_cast<int64_t>(DType::i32)}});
+  const Value weight = b_.op("Reshape", {b_.op("Gather", {list, wide}), b_.ints({6, 10})});
+  const SizeParts found = parts(b_.op("MatMul", {rows, weight}), 5000);
+  EXPECT_EQ(found.tables, 2400U);
+  EXPECT_EQ(found.linears, 30U);
+}
+
 // A 16-bit activation reads its weight in two products; a tied table is read by both kinds.
 TEST_F(SizePartsTest, NothingCountsTwice) {
   const Value table = b_.initializer({"table", zeros<float>({6, 6})});
