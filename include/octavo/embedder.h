@@ -32,6 +32,8 @@ struct EmbedderOptions {
 
 struct EmbedOptions {
   std::string prompt_name = {};  // "" means the model's default prompt, if it has one
+  // Put before each text in place of any prompt of the model's, the default one too; "" for none.
+  std::optional<std::string> prompt = {};
   size_t max_length = 0;         // tokens; 0 means the model's own limit
   size_t dimensions = 0;  // Matryoshka: keep the first so many and normalise again; 0 means all
   std::optional<bool> normalize = {};  // nullopt: as the model says
@@ -63,8 +65,8 @@ class Embedder {
   ~Embedder();
 
   // A text's vector depends on that text and the options alone: never on its neighbours, the thread
-  // count or the order. Errors: an unknown prompt name (listing the known ones), dimensions larger
-  // than the model's width, too large a batch.
+  // count or the order. Errors: an unknown prompt name (listing the known ones), a prompt
+  // and a name, dimensions larger than the model's width, too large a batch.
   Result<Embeddings> embed(std::span<const std::string> texts,
                            const EmbedOptions& options = {}) const;
 

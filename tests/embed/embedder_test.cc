@@ -91,12 +91,23 @@ TEST_F(EmbedderTest, APromptIsPutBeforeTheText) {
 
   put("config_sentence_transformers.json",
       R"({"prompts": {"query": "three two "}, "default_prompt_name": "query"})");
-  EXPECT_EQ(open().embed(text)->values, prompted->values);
+  const Embedder defaulted = open();
+  EXPECT_EQ(defaulted.embed(text)->values, prompted->values);
+  // A prompt's text takes the place of the default one: it is not put before that.
+  EXPECT_EQ(defaulted.embed(text, {.prompt = ""})->values, embedder.embed(text)->values);
+  for (const Embedder* one : {&embedder, &defaulted})
+    EXPECT_EQ(one->embed(text, {.prompt = "three two "})->values, prompted->values);
+  const auto both = defaulted.embed(text, {.prompt_name = "query", .prompt = "two "});
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code, Code::invalid_input);
   // A prompt that should not count in the mean is refused, not counted.
   put("1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true, "include_prompt": false})");
-  const auto excluded = open().embed(text);
-  ASSERT_FALSE(excluded);
-  EXPECT_EQ(excluded.error().code, Code::unsupported);
+  for (const EmbedOptions& options : {EmbedOptions{}, EmbedOptions{.prompt = "two "}}) {
+    const auto excluded = open().embed(text, options);
+    ASSERT_FALSE(excluded);
+    EXPECT_EQ(excluded.error().code, Code::unsupported);
+  }
+  EXPECT_EQ(open().embed(text, {.prompt = ""})->values, embedder.embed(text)->values);
 }
 
 TEST_F(EmbedderTest, DimensionsKeepTheFirstAndNormaliseAgain) {

@@ -1,10 +1,12 @@
 """octavo.Embedder: the bits of octavo embed, from any thread, interruptible, in any amount."""
 import inspect
+import json
 import multiprocessing
 import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +58,27 @@ def test_prompts(qwen3, embed):
     assert embedder.prompt_names == ["document", "query"]
     assert same(embedder.encode(texts, prompt_name="query"), embed(qwen3, texts, "--prompt-name", "query"))
     assert not same(embedder.encode(texts, prompt_name="query"), embedder.encode(texts))
+
+
+def test_a_literal_prompt(qwen3, embed, tmp_path):
+    """It takes the place of every prompt of the model, also of the default one."""
+    folder = tmp_path / "defaulted"
+    shutil.copytree(qwen3, folder)
+    (folder / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "Q: ", "bare": ""}, "default_prompt_name": "query"}))
+    plain, defaulted = octavo.Embedder(qwen3), octavo.Embedder(folder)
+    for texts in (some_texts(20), some_texts(70)):  # at once and in batches
+        said = embed(qwen3, ["Say: " + text for text in texts])
+        assert same(defaulted.encode(texts), embed(qwen3, ["Q: " + text for text in texts]))
+        for one in (plain, defaulted):
+            assert same(one.encode(texts, prompt="Say: "), said) and same(one.encode(texts, prompt=""), plain.encode(texts))
+            assert same(np.concatenate(list(one.encode_stream(texts, rows=50, prompt="Say: "))), said)
+    for wrong, error, message in ((3, TypeError, "prompt is no str but a int"),
+                                  ("\ud83d", octavo.InvalidInputError, "prompt has half of a surrogate pair")):
+        with pytest.raises(error, match=message):
+            plain.encode(["a"], prompt=wrong)
+    with pytest.raises(octavo.InvalidInputError, match='a prompt, and the prompt name "query": give one of both'):
+        plain.encode(["a"], prompt="Say: ", prompt_name="query")
 
 
 def test_node_by_node(model, embed):

@@ -187,6 +187,7 @@ gaps = pa.table({"text": ["one", None, "three"], "id": [0, 1, 2]})
 wrong("nulls", lambda: files("a", gaps))
 kept = files("a", gaps, nulls="keep", dtype="int8", dimensions=8, output="v", workers=5)
 out = pq.read_table(f"{folder}/a-out/sub/a.parquet")
+said["prompt"] = EmbedBatches(model, prompt="say: ")(gaps.slice(2))["embedding"][0].as_py() == octavo.Embedder(model).encode("say: three").tolist()
 wrong("other options", lambda: files("a", gaps, nulls="keep", dtype="int8", dimensions=9, output="v"))
 wrong("other rows", lambda: files("a", gaps.slice(1), nulls="keep", dtype="int8", dimensions=8, output="v"))
 wrong("column", lambda: files("b", gaps, column="body"))
@@ -212,6 +213,7 @@ print(json.dumps({"kept": kept, "vectors": out["v"].to_pylist(), "type": str(out
     assert done["vectors"] == [done["want"][0], None, done["want"][1]]
     assert done["empty"] == [0, True] and done["dictionary"]
     said = done["said"]
+    assert said.pop("prompt") is True
     for name, words in {
         "nulls": "column 'text' has 1 nulls in a batch of 3 rows, the first in row 2",
         "other options": "dimensions 8 instead of 9; remove it",

@@ -15,6 +15,7 @@ class Embedder:
     def embed(
         self,
         texts: list[str],
+        prompt: object | None,
         prompt_name: str,
         max_length: int,
         dimensions: int,

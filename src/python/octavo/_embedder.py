@@ -21,6 +21,7 @@ _Cut = tuple[int, int, int]  # text, tokens it had, tokens that were used
 
 
 class _Options(NamedTuple):
+    prompt: str | None
     prompt_name: str
     max_length: int
     dimensions: int
@@ -143,6 +144,7 @@ class Embedder:
         self,
         texts: str | Iterable[str],
         *,
+        prompt: str | None = None,
         prompt_name: str | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -155,7 +157,10 @@ class Embedder:
 
         Args:
             texts: the texts; a single str gives a single vector.
-            prompt_name: prompt of the model to put before each text; None for its default one.
+            prompt: a text to put before each one, in place of all prompts of the model, the default one
+                too; "" for nothing.
+            prompt_name: prompt of the model to put before each text; None for its default one. Not
+                beside `prompt`.
             normalize: vectors of length 1; None as the model says.
             dimensions: keep the first so many numbers (Matryoshka) and normalise again.
             dtype: "float32"; "float16"; "int8", each vector by a scale of its own (compare by
@@ -171,8 +176,9 @@ class Embedder:
 
         Raises:
             NotFoundError: no prompt of that name.
-            InvalidInputError: an option out of range, a str that is no text (half of a surrogate
-                pair), a vector that is not finite.
+            InvalidInputError: an option out of range, a prompt and a name of one, a str that is no text
+                (half of a surrogate pair), a vector that is not finite.
+            UnsupportedError: the model's pooling leaves the tokens of prompts out.
             TypeError: a text is no str.
             KeyboardInterrupt: between two batches.
 
@@ -180,7 +186,7 @@ class Embedder:
             TruncationWarning: texts were cut.
         """
         single = isinstance(texts, str)
-        options = self._options(prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
+        options = self._options(prompt, prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
         every = [texts] if isinstance(texts, str) else list(texts)
         bar = Bar("embed", len(every)) if show_progress else None
         try:
@@ -197,6 +203,7 @@ class Embedder:
         texts: Iterable[str],
         *,
         rows: int = 1024,
+        prompt: str | None = None,
         prompt_name: str | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -219,7 +226,7 @@ class Embedder:
             An iterator of arrays [rows, dim]. While the caller is busy with one, the next is
             being computed; closing the iterator ends that after the batch at work.
         """
-        options = self._options(prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
+        options = self._options(prompt, prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
         if isinstance(texts, str):
             raise TypeError("texts is a str; a stream is made of several: [texts]")
         if rows < 1:
@@ -271,6 +278,7 @@ class Embedder:
 
     @staticmethod
     def _options(
+        prompt: str | None,
         prompt_name: str | None,
         max_length: int | None,
         dimensions: int | None,
@@ -281,6 +289,7 @@ class Embedder:
         if dtype not in DTYPES:
             raise InvalidInputError(f"dtype is {dtype!r}; it can be {', '.join(DTYPES)}")
         return _Options(
+            prompt,
             prompt_name or "",
             _count("max_length", max_length),
             _count("dimensions", dimensions),

@@ -12,16 +12,11 @@ from octavo._errors import InvalidInputError, NotFoundError
 
 @dataclass(frozen=True)
 class Settings:
-    """Of config_sentence_transformers.json and the pooling module's config.
-
-    `default_prompt` is None when the model has none. `mean_without_prompt`: the tokens of a prompt
-    are to be left out of a mean.
-    """
+    """Of config_sentence_transformers.json. `default_prompt` is None when the model has none."""
 
     prompts: dict[str, str]
     default_prompt: str | None
     similarity: str
-    mean_without_prompt: bool
 
 
 def model_folder(model: str) -> pathlib.Path:
@@ -44,15 +39,10 @@ def read_settings(folder: pathlib.Path) -> Settings:
     config = _object(folder / "config_sentence_transformers.json")
     given = config.get("prompts") or {}
     similarity = config.get("similarity_fn_name") or "cosine"
-    modules = _read(folder / "modules.json") or []
-    paths = [str(module.get("path", "")) for module in modules if str(module.get("type", "")).endswith(".Pooling")]
-    pooling = _object(folder / (paths[0] if paths else "1_Pooling") / "config.json")
-    mean = pooling.get("pooling_mode") == "mean" or pooling.get("pooling_mode_mean_tokens") is True
     return Settings(
         prompts={name: text for name, text in given.items() if text is not None},
         default_prompt=config.get("default_prompt_name") or None,
         similarity=str(similarity),
-        mean_without_prompt=mean and pooling.get("include_prompt") is False,
     )
 
 

@@ -59,6 +59,7 @@ class EmbedBatches:
         *,
         column: str = "text",
         output: str = "embedding",
+        prompt: str | None = None,
         prompt_name: str | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -71,6 +72,7 @@ class EmbedBatches:
         check_nulls(nulls)
         self._column, self._output, self._nulls = column, output, nulls
         self._encode: dict[str, Any] = {
+            "prompt": prompt,
             "prompt_name": prompt_name,
             "normalize": normalize,
             "dimensions": dimensions,

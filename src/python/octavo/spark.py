@@ -27,6 +27,7 @@ _NUMBERS = {"float32": FloatType(), "int8": ByteType(), "binary": ByteType()}
 def embed_udf(
     model: str | os.PathLike[str],
     *,
+    prompt: str | None = None,
     prompt_name: str | None = None,
     normalize: bool | None = None,
     dimensions: int | None = None,
@@ -59,6 +60,7 @@ def embed_udf(
     if dtype not in _NUMBERS:
         raise UnsupportedError(f"dtype is {dtype!r}, for which Spark has no type; it can be {', '.join(_NUMBERS)}")
     how: dict[str, Any] = {
+        "prompt": prompt,
         "prompt_name": prompt_name,
         "normalize": normalize,
         "dimensions": dimensions,
