@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -85,6 +86,12 @@ class Embedder {
   size_t width() const;
   size_t max_length() const;
   std::vector<std::string> prompt_names() const;
+  // What the model's files say to sentence-transformers: each prompt's text by its name, the name of
+  // the default one ("" when there is none), and how vectors are compared ("" when they do not say).
+  const std::map<std::string, std::string>& prompts() const;
+  const std::string& default_prompt_name() const;
+  const std::string& similarity() const;
+  const std::filesystem::path& folder() const;
   // How the model runs: on the engine (and where its packed weights lie) or node by node, and why.
   std::string explain() const;
   // What had to be guessed about the model (pooling, length, ...): show them once.

@@ -183,6 +183,11 @@ std::vector<std::string> Embedder::prompt_names() const {
   return names;
 }
 
+const std::map<std::string, std::string>& Embedder::prompts() const { return state_->dir.prompts; }
+const std::string& Embedder::default_prompt_name() const { return state_->dir.default_prompt_name; }
+const std::string& Embedder::similarity() const { return state_->dir.similarity; }
+const std::filesystem::path& Embedder::folder() const { return state_->dir.folder; }
+
 std::string Embedder::explain() const {
   const Encoder& encoder = *state_->encoder;
   const FusedModel* fused = encoder.fused();

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -175,7 +176,10 @@ void add_embedder(nb::module_& module) {
            nb::arg("batch_tokens"), nb::arg("progress").none())
       .def_prop_ro("width", &Embedder::width)
       .def_prop_ro("max_length", &Embedder::max_length)
-      .def_prop_ro("prompt_names", &Embedder::prompt_names)
+      .def_prop_ro("prompts", &Embedder::prompts)
+      .def_prop_ro("default_prompt_name", &Embedder::default_prompt_name)
+      .def_prop_ro("similarity", &Embedder::similarity)
+      .def_prop_ro("folder", &Embedder::folder)
       .def("explain", [](const Embedder& embedder) { return text_of(embedder.explain()); });
   module.def("open_embedder", &open_embedder, nb::arg("model"), nb::arg("model_file"),
              nb::arg("threads"), nb::arg("exact_onnx"), nb::arg("batch_tokens"), nb::arg("cache"));

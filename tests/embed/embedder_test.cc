@@ -49,6 +49,10 @@ TEST_F(EmbedderTest, EmbedsAndReportsWhatItUsed) {
   EXPECT_EQ(embedder.width(), static_cast<size_t>(kWidth));
   EXPECT_EQ(embedder.max_length(), 6u);
   EXPECT_EQ(embedder.prompt_names(), (Texts{"document", "query"}));
+  EXPECT_EQ(embedder.prompts().at("document"), "");
+  EXPECT_EQ(embedder.default_prompt_name(), "");
+  EXPECT_EQ(embedder.similarity(), "");
+  EXPECT_EQ(embedder.folder(), folder_);
   EXPECT_TRUE(embedder.warnings().empty()) << embedder.warnings()[0];
   const auto result = embedder.embed(Texts{"one two", "one two three one two three", ""});
   ASSERT_TRUE(result) << result.error().message;
@@ -93,6 +97,7 @@ TEST_F(EmbedderTest, APromptIsPutBeforeTheText) {
       R"({"prompts": {"query": "three two "}, "default_prompt_name": "query"})");
   const Embedder defaulted = open();
   EXPECT_EQ(defaulted.embed(text)->values, prompted->values);
+  EXPECT_EQ(defaulted.default_prompt_name(), "query");
   // A prompt's text takes the place of the default one: it is not put before that.
   EXPECT_EQ(defaulted.embed(text, {.prompt = ""})->values, embedder.embed(text)->values);
   for (const Embedder* one : {&embedder, &defaulted})

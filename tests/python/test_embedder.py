@@ -60,6 +60,24 @@ def test_prompts(qwen3, embed):
     assert not same(embedder.encode(texts, prompt_name="query"), embedder.encode(texts))
 
 
+def test_what_the_files_say(qwen3, model, tmp_path):
+    embedder = octavo.Embedder(qwen3)
+    assert embedder.prompts == {"query": "Instruct: find it\nQuery:", "document": ""} and embedder.default_prompt_name is None
+    assert embedder.folder == qwen3 and embedder.similarity_fn_name is None
+    bare = octavo.Embedder(model)
+    assert bare.prompts == {} and bare.prompt_names == [] and bare.folder == model
+    folder = tmp_path / "said"
+    shutil.copytree(model, folder)
+    settings = folder / "config_sentence_transformers.json"
+    settings.write_text(json.dumps({"prompts": {"q": "\u00fc: ", "none": None}, "default_prompt_name": "q", "similarity_fn_name": "dot"}))
+    said = octavo.Embedder(folder)
+    assert (said.prompts, said.default_prompt_name, said.similarity_fn_name) == ({"q": "\u00fc: "}, "q", "dot")
+    for wrong, words in (("[]", "is not an object"), ('{"prompts": {"q": 3}}', 'prompt "q" is not a string'), ("{", "syntax error")):
+        settings.write_text(wrong)
+        with pytest.raises(octavo.InvalidInputError, match=f"config_sentence_transformers.json: .*{words}"):
+            octavo.Embedder(folder)
+
+
 def test_a_literal_prompt(qwen3, embed, tmp_path):
     """It takes the place of every prompt of the model, also of the default one."""
     folder = tmp_path / "defaulted"

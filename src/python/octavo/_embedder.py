@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pathlib
 import threading
 import warnings
 from collections import deque
@@ -127,9 +128,29 @@ class Embedder:
         return self._core.max_length
 
     @property
+    def folder(self) -> pathlib.Path:
+        """The folder that was read: of a model on the hub its snapshot in the cache."""
+        return self._core.folder
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The model's prompts: the text of each by its name."""
+        return self._core.prompts
+
+    @property
     def prompt_names(self) -> list[str]:
         """Names that `prompt_name` may be."""
-        return self._core.prompt_names
+        return list(self._core.prompts)
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """Name of the prompt that a text gets when nothing else is said; None when the model has none."""
+        return self._core.default_prompt_name or None
+
+    @property
+    def similarity_fn_name(self) -> str | None:
+        """How the model's vectors are compared, as its files say it to sentence-transformers; None when they do not."""
+        return self._core.similarity or None
 
     @property
     def warnings(self) -> list[str]:

@@ -21,7 +21,6 @@ from octavo import _similarity
 from octavo._embedder import Embedder
 from octavo._errors import InvalidInputError, NotFoundError, UnsupportedError
 from octavo._precision import as_dtype
-from octavo._settings import model_folder, read_settings
 
 Precision = Literal["float32", "int8", "binary", "ubinary"]
 
@@ -71,14 +70,13 @@ class SentenceTransformer:
         else:
             name = os.fspath(model_name_or_path)
             self.embedder = Embedder(f"{name}@{revision}" if revision else name, **options)
-        settings = read_settings(model_folder(self.embedder.model))
         # Those two are always there, as in sentence-transformers since version 5.
-        self.prompts: dict[str, str] = {"query": "", "document": "", **settings.prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name or settings.default_prompt
+        self.prompts: dict[str, str] = {"query": "", "document": "", **self.embedder.prompts, **(prompts or {})}
+        self.default_prompt_name = default_prompt_name or self.embedder.default_prompt_name
         if self.default_prompt_name is not None:
             self._named(self.default_prompt_name)
         self.truncate_dim = truncate_dim
-        self.similarity_fn_name = similarity_fn_name or settings.similarity
+        self.similarity_fn_name = similarity_fn_name or self.embedder.similarity_fn_name
         self._max_length: int | None = None
 
     def encode(
