@@ -35,7 +35,7 @@ struct EmbedOptions {
   std::string prompt_name = {};  // "" means the model's default prompt, if it has one
   // Put before each text in place of any prompt of the model's, the default one too; "" for none.
   std::optional<std::string> prompt = {};
-  size_t max_length = 0;         // tokens; 0 means the model's own limit
+  size_t max_length = 0;  // tokens; 0 means the model's own limit
   size_t dimensions = 0;  // Matryoshka: keep the first so many and normalise again; 0 means all
   std::optional<bool> normalize = {};  // nullopt: as the model says
   size_t max_batch_tokens = 0;         // 0: as EmbedderOptions says; changes memory and no result
@@ -86,8 +86,9 @@ class Embedder {
   size_t width() const;
   size_t max_length() const;
   std::vector<std::string> prompt_names() const;
-  // What the model's files say to sentence-transformers: each prompt's text by its name, the name of
-  // the default one ("" when there is none), and how vectors are compared ("" when they do not say).
+  // What the model's files say to sentence-transformers: each prompt's text by its name, the name
+  // of the default one ("" when there is none), and how vectors are compared ("" when they do not
+  // say).
   const std::map<std::string, std::string>& prompts() const;
   const std::string& default_prompt_name() const;
   const std::string& similarity() const;

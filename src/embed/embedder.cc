@@ -134,8 +134,8 @@ Result<Embedder::State::Plan> Embedder::State::plan(const EmbedOptions& options)
                                           " dimensions: the model has " +
                                           std::to_string(encoder->width())};
   if (options.prompt && !options.prompt_name.empty())
-    return Error{Code::invalid_input, "a prompt, and the prompt name \"" + options.prompt_name +
-                                          "\": give one of both"};
+    return Error{Code::invalid_input,
+                 "a prompt, and the prompt name \"" + options.prompt_name + "\": give one of both"};
   OCTAVO_TRY(plan.prefix, options.prompt ? poolable(*options.prompt, *options.prompt)
                                          : prompt(options.prompt_name));
   OCTAVO_TRY(plan.max_length, length_limit(options.max_length));

@@ -148,19 +148,20 @@ nb::tuple embed(const Embedder& embedder, const nb::list& list, const nb::object
 }
 
 nb::tuple open_embedder(const std::filesystem::path& model, const std::string& model_file,
-                        int threads, bool exact_onnx, size_t batch_tokens, bool cache) {
+                        int threads, bool exact_onnx, size_t batch_tokens, bool cache,
+                        const nb::object& progress) {
   const EmbedderOptions options{.model_file = model_file,
                                 .threads = threads,
                                 .exact_onnx = exact_onnx,
                                 .max_batch_tokens = batch_tokens,
                                 .cache = cache};
-  std::vector<std::string> notes;
-  const std::string folder = value_of(model_path(model.string(), HubWeights::onnx, notes));
+  const ModelSource source = model_path(model, HubWeights::onnx, progress, model_file);
   Result<Embedder> opened = [&] {
     const nb::gil_scoped_release released;
-    return Embedder::open(folder, options);
+    return Embedder::open(source.path, options);
   }();
   Embedder embedder = value_of(std::move(opened));
+  std::vector<std::string> notes = source.notes;
   notes.insert(notes.end(), embedder.warnings().begin(), embedder.warnings().end());
   nb::list said;
   for (const std::string& note : notes) said.append(text_of(note));
@@ -182,7 +183,8 @@ void add_embedder(nb::module_& module) {
       .def_prop_ro("folder", &Embedder::folder)
       .def("explain", [](const Embedder& embedder) { return text_of(embedder.explain()); });
   module.def("open_embedder", &open_embedder, nb::arg("model"), nb::arg("model_file"),
-             nb::arg("threads"), nb::arg("exact_onnx"), nb::arg("batch_tokens"), nb::arg("cache"));
+             nb::arg("threads"), nb::arg("exact_onnx"), nb::arg("batch_tokens"), nb::arg("cache"),
+             nb::arg("progress").none());
 }
 
 }  // namespace octavo::python

@@ -100,6 +100,7 @@ def test_a_model_in_the_hubs_cache(qwen3, tmp_path, monkeypatch):
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     for file in ("added_tokens.json", "merges.txt", "vocab.json", "vocab.txt", "sentence_bert_config.json"):
         (place / ".no_exist" / commit).mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ def test_a_model_in_the_hubs_cache(qwen3, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
     monkeypatch.setenv("HF_HOME", "/nowhere")
     assert SentenceTransformer("me/tiny@v1").prompts["query"] == QUERY
-    with pytest.raises(octavo.NotFoundError, match="octavo pull me/tiny"):
+    with pytest.raises(octavo.NotFoundError, match="me/tiny@main: is not in the cache"):
         SentenceTransformer("me/tiny")
 
 

@@ -45,6 +45,7 @@ def open_embedder(
     exact_onnx: bool,
     batch_tokens: int,
     cache: bool,
+    progress: _Progress | None,
 ) -> tuple[Embedder, list[str]]: ...
 
 class VerifiedText:
@@ -301,6 +302,7 @@ class BuildReport:
     @property
     def passed(self) -> bool: ...
 
+def is_hub_name(model: _Path) -> bool: ...
 def import_model(
     source: _Path,
     output: _Path,

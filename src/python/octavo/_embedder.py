@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo import _core
-from octavo._bar import Bar
+from octavo._bar import Bar, downloads
 from octavo._errors import Error, InvalidInputError, ModelWarning, TruncationWarning
 from octavo._precision import DTYPES, Dtype, as_dtype
 
@@ -58,10 +58,12 @@ class Embedder:
     """A model folder, opened once; its methods may be called from many threads at once.
 
     Args:
-        model: folder with an ONNX model and its tokenizer, or `org/name[@revision]` of a model
-            that lies in the Hugging Face hub's cache.
-        model_file: name inside the folder, or a path; else model.int8.onnx, model.onnx or
-            onnx/model.onnx.
+        model: folder with an ONNX model and its tokenizer, or `org/name[@revision]` of a model on
+            the Hugging Face hub: the one in the hub's cache, else it is downloaded there. The
+            variables that the hub's own client reads count (HF_ENDPOINT, HF_TOKEN, HF_HOME,
+            HF_HUB_OFFLINE, ...). A folder of that name comes first.
+        model_file: name inside the folder (or on the hub), or a path; else model.int8.onnx,
+            model.onnx or onnx/model.onnx.
         threads: None for all that this process may use.
         exact_onnx: run the graph node by node as it is written, with the numbers of ONNX Runtime:
             slower, less accurate.
@@ -69,9 +71,12 @@ class Embedder:
         cache: keep packed weights in the user's cache folder for the next start.
 
     Raises:
-        NotFoundError: no such folder, model file or tokenizer.
-        UnsupportedError: the graph cannot be run.
-        InvalidInputError: a file is broken.
+        NotFoundError: no such folder, model file or tokenizer; no such model on the hub, or none in
+            its cache that can be had offline.
+        UnsupportedError: the graph cannot be run; the hub has no such weights.
+        InvalidInputError: a file is broken, or is not what the hub said it would be.
+        IoError: a download failed: gated, network, disk; what has arrived is kept.
+        KeyboardInterrupt: during a download, within a second or so.
 
     Warns:
         ModelWarning: something about the model had to be guessed.
@@ -101,14 +106,16 @@ class Embedder:
             "batch_tokens": batch_tokens,
             "cache": cache,
         }
-        self._core, self._warnings = _core.open_embedder(
-            name,
-            "" if model_file is None else os.fspath(model_file),
-            _count("threads", threads),
-            exact_onnx,
-            _count("batch_tokens", batch_tokens),
-            cache,
-        )
+        with downloads() as progress:
+            self._core, self._warnings = _core.open_embedder(
+                name,
+                "" if model_file is None else os.fspath(model_file),
+                _count("threads", threads),
+                exact_onnx,
+                _count("batch_tokens", batch_tokens),
+                cache,
+                progress,
+            )
         for warning in self._warnings:
             warnings.warn(warning, ModelWarning, stacklevel=2)
 
