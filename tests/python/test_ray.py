@@ -196,6 +196,8 @@ wrong("taken", lambda: files("b", gaps, output="id"))
 wrong("model", lambda: embed_parquet(folder + "/a", folder + "/c", folder + "/no-model"))
 wrong("inside", lambda: embed_parquet(folder + "/a", folder + "/a/out", model))
 wrong("nothing", lambda: embed_parquet(folder + "/none", folder + "/c", model))
+wrong("option", lambda: embed_parquet(folder + "/a", folder + "/c", model, dimension=8))
+wrong("own option", lambda: EmbedBatches(model, dimension=8))
 wrong("rows", lambda: embed_parquet(folder + "/a", folder + "/c", model, rows=0))
 wrong("format", lambda: ray.data.from_items([{"text": "a"}]).map_batches(
     EmbedBatches, fn_constructor_args=(model,), compute=ray.data.ActorPoolStrategy(size=1)).take_all())
@@ -224,6 +226,8 @@ print(json.dumps({"kept": kept, "vectors": out["v"].to_pylist(), "type": str(out
         "model": "no-model",
         "inside": "lies inside of",
         "nothing": "none: no such file or folder",
+        "option": "TypeError there is no option 'dimension'; there are batch_tokens, cache, column, dimensions, ",
+        "own option": "TypeError there is no option 'dimension'; there are batch_tokens, cache, dimensions, ",
         "rows": "rows is 0; it can be 1 or more",
         "format": 'batch_format="pyarrow"',
     }.items():

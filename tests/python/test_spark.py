@@ -79,6 +79,7 @@ for name, call in {
     "nulls": lambda: frame.select(embed_udf(model, nulls="error")("text")).collect(),
     "model": lambda: frame.select(embed_udf(folder + "/no-model")("text")).collect(),
     "dtype": lambda: embed_udf(model, dtype="float16"),
+    "option": lambda: embed_udf(model, dimension=8),
 }.items():
     try:
         call()
@@ -100,4 +101,5 @@ spark.stop()
     assert len(done["mapped"]) == 400 and 1 in (counts := {count for _, count in done["mapped"]}) and counts <= {0, 1}
     said = done["said"]
     assert "1 nulls in a batch of" in said["nulls"] and "no-model" in said["model"]
+    assert said["option"].startswith("TypeError there is no option 'dimension'")
     assert said["dtype"].startswith("UnsupportedError") and "float32, int8, binary" in said["dtype"]
