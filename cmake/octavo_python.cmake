@@ -19,9 +19,9 @@ set_target_properties(octavo_python PROPERTIES OUTPUT_NAME _core
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/octavo)
 target_compile_options(octavo_python PRIVATE ${OCTAVO_WARNINGS})
 target_include_directories(octavo_python PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
-target_link_libraries(octavo_python PRIVATE octavo::toolkit octavo::hub)
+target_link_libraries(octavo_python PRIVATE octavo::toolkit octavo::hub ${CMAKE_DL_LIBS})
 # OpenSSL or ONNX's messages of another module in the same process must not meet ours: nothing but the
-# module's own entry is seen from outside. Of `hub` only the cache is used, which needs no libcurl.
+# module's own entry is seen from outside. libcurl is loaded when it is needed (src/python/loaded_curl.cc).
 target_link_options(octavo_python PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
 
 if(SKBUILD)

@@ -134,11 +134,20 @@ system_site=$(/usr/bin/python3 -c 'import importlib.metadata as m; print(m.distr
 python=/usr/bin/python3 environment mteb tests/python/requirements-mteb.txt --no-deps
 ln -sfn "$system_site"/torch "$system_site"/torch-*-info "$(echo build/venv/mteb/lib/python3*/site-packages)"/
 # The package's test installs it without the network.
-stamp=$(sha256sum tests/python/requirements-wheel.txt)
+# Where there are newer Pythons, the wheel of the stable ABI is tried under them.
+newer=()
+for version in 3.12 3.13; do
+  ! { command -v "python$version" || compgen -G "$HOME/.pyenv/versions/$version.*/bin/python$version"; } >/dev/null || newer+=("$version")
+done
+stamp="$(sha256sum tests/python/requirements-wheel.txt) ${newer[*]}"
 if [ "$(cat build/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then
   rm -rf build/wheels
   build/venv/python/bin/python -m pip download -q --disable-pip-version-check --no-deps \
     --only-binary :all: -d build/wheels -r tests/python/requirements-wheel.txt
+  for version in "${newer[@]}"; do
+    build/venv/python/bin/python -m pip download -q --disable-pip-version-check --no-deps --python-version "$version" \
+      --only-binary :all: -d build/wheels "$(grep '^numpy==' tests/python/requirements-wheel.txt)"
+  done
   echo "$stamp" >build/wheels/.stamp
 fi
 # Manual pages, the text that the databases' test searches: fetched, not installed.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,7 +33,9 @@ struct EmbedderOptions {
 
 struct EmbedOptions {
   std::string prompt_name = {};  // "" means the model's default prompt, if it has one
-  size_t max_length = 0;         // tokens; 0 means the model's own limit
+  // Put before each text in place of any prompt of the model's, the default one too; "" for none.
+  std::optional<std::string> prompt = {};
+  size_t max_length = 0;  // tokens; 0 means the model's own limit
   size_t dimensions = 0;  // Matryoshka: keep the first so many and normalise again; 0 means all
   std::optional<bool> normalize = {};  // nullopt: as the model says
   size_t max_batch_tokens = 0;         // 0: as EmbedderOptions says; changes memory and no result
@@ -63,8 +66,8 @@ class Embedder {
   ~Embedder();
 
   // A text's vector depends on that text and the options alone: never on its neighbours, the thread
-  // count or the order. Errors: an unknown prompt name (listing the known ones), dimensions larger
-  // than the model's width, too large a batch.
+  // count or the order. Errors: an unknown prompt name (listing the known ones), a prompt
+  // and a name, dimensions larger than the model's width, too large a batch.
   Result<Embeddings> embed(std::span<const std::string> texts,
                            const EmbedOptions& options = {}) const;
 
@@ -83,6 +86,13 @@ class Embedder {
   size_t width() const;
   size_t max_length() const;
   std::vector<std::string> prompt_names() const;
+  // What the model's files say to sentence-transformers: each prompt's text by its name, the name
+  // of the default one ("" when there is none), and how vectors are compared ("" when they do not
+  // say).
+  const std::map<std::string, std::string>& prompts() const;
+  const std::string& default_prompt_name() const;
+  const std::string& similarity() const;
+  const std::filesystem::path& folder() const;
   // How the model runs: on the engine (and where its packed weights lie) or node by node, and why.
   std::string explain() const;
   // What had to be guessed about the model (pooling, length, ...): show them once.

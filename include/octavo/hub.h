@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,9 @@ struct PullOptions {
   // Instead of the choice above: what matches one of these globs (* also crosses folders), beside
   // the tokenizer and config files.
   std::vector<std::string> include = {};
+  // When a stop is asked for, the pull ends within a second or so, with an io error; what has
+  // arrived is kept for the next one.
+  std::stop_token stop = {};
 };
 
 struct PullReport {
@@ -89,6 +93,17 @@ Result<PullReport> find_cached(const HubName& name, const PullOptions& options,
 // The cached one, else the one of the hub.
 Result<PullReport> get_model(const HubName& name, const PullOptions& options,
                              const HubSettings& settings, const Progress& progress = {});
+
+struct ModelSource {
+  std::filesystem::path path;
+  std::vector<std::string> notes;  // what the reader should know
+};
+
+// Where a command or a function takes a model: an argument that is a path stays as it is, any other
+// is a name, and the model is the cached one, else the one of the hub. `file`: the model file that
+// is wanted of it, "" for the usual ones. Errors: those of get_model().
+Result<ModelSource> resolve_model(const std::string& argument, PullOptions options,
+                                  const std::string& file = "", const Progress& progress = {});
 
 // The name, when an argument that may also be a path is meant as one: it has the form, there is no
 // such file or folder, and it does not end like a model file.

@@ -53,18 +53,11 @@ Progress download_bar() {
 }
 
 Status resolve_model(std::string& argument, HubWeights weights, const std::string& file) {
-  const auto name = hub_name_in(argument);
-  if (!name) return Done{};
-  const std::string what = argument + ": no such file or folder, so taken for a model on the hub";
-  OCTAVO_TRY(const HubSettings settings, hub_settings());
-  PullOptions options{.weights = weights, .include = {}};
-  // Its sidecars are called like it and a little more.
-  if (!file.empty()) options.include = {file + "*"};
-  auto got = get_model(*name, options, settings, download_bar());
-  if (!got) return std::move(got).error().within(what);
-  for (const std::string& note : got->notes)
+  OCTAVO_TRY(const ModelSource found,
+             octavo::resolve_model(argument, {.weights = weights}, file, download_bar()));
+  for (const std::string& note : found.notes)
     std::fprintf(stderr, "octavo: warning: %s\n", note.c_str());
-  argument = got->source.string();
+  argument = found.path.string();
   return Done{};
 }
 

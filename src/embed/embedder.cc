@@ -75,11 +75,15 @@ Result<std::string> Embedder::State::prompt(const std::string& name) const {
                  "no prompt named \"" + key + "\"; " +
                      (known.empty() ? "the model has no prompts" : "the model has: " + known)};
   }
-  if (!found->second.empty() && !dir.include_prompt && dir.pooling == Pooling::mean)
-    return Error{Code::unsupported,
-                 "the pooling config says include_prompt false: leaving the tokens of prompt \"" +
-                     key + "\" out of the mean is not supported"};
-  return found->second;
+  return poolable(found->second, key);
+}
+
+Result<std::string> Embedder::State::poolable(const std::string& text,
+                                              const std::string& name) const {
+  if (text.empty() || dir.include_prompt || dir.pooling != Pooling::mean) return text;
+  return Error{Code::unsupported,
+               "the pooling config says include_prompt false: leaving the tokens of prompt \"" +
+                   name + "\" out of the mean is not supported"};
 }
 
 Result<size_t> Embedder::State::length_limit(size_t asked) const {
@@ -129,7 +133,11 @@ Result<Embedder::State::Plan> Embedder::State::plan(const EmbedOptions& options)
     return Error{Code::invalid_input, std::to_string(options.dimensions) +
                                           " dimensions: the model has " +
                                           std::to_string(encoder->width())};
-  OCTAVO_TRY(plan.prefix, prompt(options.prompt_name));
+  if (options.prompt && !options.prompt_name.empty())
+    return Error{Code::invalid_input,
+                 "a prompt, and the prompt name \"" + options.prompt_name + "\": give one of both"};
+  OCTAVO_TRY(plan.prefix, options.prompt ? poolable(*options.prompt, *options.prompt)
+                                         : prompt(options.prompt_name));
   OCTAVO_TRY(plan.max_length, length_limit(options.max_length));
   plan.normalize = options.normalize.value_or(dir.normalize);
   OCTAVO_CHECK(check_batch_tokens(options.max_batch_tokens));
@@ -174,6 +182,11 @@ std::vector<std::string> Embedder::prompt_names() const {
   for (const auto& [name, text] : state_->dir.prompts) names.push_back(name);
   return names;
 }
+
+const std::map<std::string, std::string>& Embedder::prompts() const { return state_->dir.prompts; }
+const std::string& Embedder::default_prompt_name() const { return state_->dir.default_prompt_name; }
+const std::string& Embedder::similarity() const { return state_->dir.similarity; }
+const std::filesystem::path& Embedder::folder() const { return state_->dir.folder; }
 
 std::string Embedder::explain() const {
   const Encoder& encoder = *state_->encoder;

@@ -33,6 +33,8 @@ struct Embedder::State {
   };
   Result<Plan> plan(const EmbedOptions& options) const;
   Result<std::string> prompt(const std::string& name) const;
+  // The text of a prompt, unless the model's pooling leaves prompts out; `name` is for the message.
+  Result<std::string> poolable(const std::string& text, const std::string& name) const;
   Result<size_t> length_limit(size_t asked) const;
   // Token ids of prompt + text for every text; notes the ones that were cut. Errors name a text by
   // its number, the first of them being number `first` (from 0).

@@ -200,6 +200,7 @@ Status read_prompts(const fs::path& folder, ModelDir& dir) {
     }
   }
   dir.default_prompt_name = json_string(*config, "default_prompt_name", "");
+  dir.similarity = json_string(*config, "similarity_fn_name", "");
   if (!dir.default_prompt_name.empty() && !dir.prompts.contains(dir.default_prompt_name))
     return wrong(
         file, "default_prompt_name \"" + dir.default_prompt_name + "\" is not one of \"prompts\"");

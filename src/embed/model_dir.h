@@ -30,6 +30,7 @@ struct ModelDir {
   size_t positions = 0;                        // most tokens the model can take; 0: not known
   std::map<std::string, std::string> prompts;  // name -> prefix
   std::string default_prompt_name;             // "" when there is none
+  std::string similarity;                      // similarity_fn_name; "" when it is not said
   std::vector<std::string> warnings;           // what was guessed and why
 };
 

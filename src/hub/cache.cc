@@ -168,7 +168,7 @@ Cache::Locks::~Locks() {
 }
 
 Result<Cache::Locks> Cache::lock(std::vector<std::string> etags,
-                                 const std::function<void()>& waiting) const {
+                                 const std::function<bool()>& waiting) const {
   std::sort(etags.begin(), etags.end());
   etags.erase(std::unique(etags.begin(), etags.end()), etags.end());
   Locks locks;
@@ -187,7 +187,7 @@ Result<Cache::Locks> Cache::lock(std::vector<std::string> etags,
       }
       ::close(fd);  // somebody else's, or removed between opening and locking
       if (held) {
-        waiting();
+        if (!waiting()) return Error{Code::io, place.string() + ": the wait for it was given up"};
         std::this_thread::sleep_for(kLockPause);
       }
     }

@@ -56,8 +56,8 @@ class Cache {
     std::vector<int> fds_;
   };
   // All of them, in an order that is the same for everybody, so that two never wait for each other.
-  // `waiting` is called now and then while somebody else holds one.
-  Result<Locks> lock(std::vector<std::string> etags, const std::function<void()>& waiting) const;
+  // `waiting` is called now and then while somebody else holds one; false gives up. Errors: io.
+  Result<Locks> lock(std::vector<std::string> etags, const std::function<bool()>& waiting) const;
 
  private:
   std::filesystem::path folder_, locks_;

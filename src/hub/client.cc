@@ -48,24 +48,6 @@ std::string account(const HubSettings& settings) {
 
 }  // namespace
 
-void Stop::request() {
-  {
-    const std::lock_guard lock(mutex_);
-    requested_ = true;
-  }
-  changed_.notify_all();
-}
-
-bool Stop::requested() const {
-  const std::lock_guard lock(mutex_);
-  return requested_;
-}
-
-bool Stop::wait(std::chrono::milliseconds time) {
-  std::unique_lock lock(mutex_);
-  return !changed_.wait_for(lock, time, [&] { return requested_; });
-}
-
 bool Retries::again(const Reply& reply, bool progress) {
   if (progress) in_a_row_ = 0;
   if (!may_pass(reply) || ++in_a_row_ >= kTriesInARow || ++all_ >= kTries) return false;
@@ -82,6 +64,7 @@ Error failure(const Reply& reply, const std::string& url, const HubSettings& set
               const std::string& repository) {
   const std::string where = shown(url);
   const std::string page = shown(settings.endpoint + "/" + repository);
+  if (reply.transport == Transport::stopped) return {Code::io, where + ": was stopped"};
   if (reply.transport == Transport::unreachable)
     return {Code::io, where + ": cannot be reached: " + reply.problem +
                           "; check the network, HTTPS_PROXY and HF_ENDPOINT"};

@@ -4,28 +4,12 @@
 // few times.
 
 #include <chrono>
-#include <condition_variable>
-#include <functional>
-#include <mutex>
 #include <string>
 
 #include "hub/http.h"
+#include "hub/stop.h"
 
 namespace octavo::hub {
-
-// Tells several threads that one of them has failed; a wait between two tries ends at once.
-class Stop {
- public:
-  void request();
-  bool requested() const;
-  // False when it was requested meanwhile.
-  bool wait(std::chrono::milliseconds time);
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool requested_ = false;
-};
 
 // What becomes of a reply that is not what was wanted.
 class Retries {
@@ -48,7 +32,10 @@ Error failure(const Reply& reply, const std::string& url, const HubSettings& set
 class Client {
  public:
   Client(const HubSettings& settings, std::string repository, Stop& stop)
-      : settings_(settings), repository_(std::move(repository)), stop_(stop), http_(settings) {}
+      : settings_(settings),
+        repository_(std::move(repository)),
+        stop_(stop),
+        http_(settings, &stop) {}
 
   struct Page {
     std::string body;

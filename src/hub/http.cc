@@ -1,12 +1,12 @@
 #include "hub/http.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <mutex>
 #include <utility>
 
+#include "hub/curl.h"
+#include "hub/stop.h"
 #include "octavo/version.h"
 
 namespace octavo::hub {
@@ -17,19 +17,22 @@ constexpr size_t kMostHeaders = 256;
 constexpr size_t kMostHeaderBytes = size_t{64} << 10;
 constexpr size_t kMostUnread = size_t{64} << 10;
 
-using Url = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
+// It is there: pull_model() has looked.
+const Curl& lib() { return **curl(); }
+
+using Url = std::unique_ptr<CURLU, decltype(Curl::url_cleanup)>;
 
 Url parsed(const std::string& text) {
-  Url url(curl_url(), curl_url_cleanup);
-  if (url && curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
+  Url url(lib().url(), lib().url_cleanup);
+  if (url && lib().url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
   return url;
 }
 
 std::string part(const Url& url, CURLUPart what, unsigned flags = 0) {
   char* text = nullptr;
-  if (!url || curl_url_get(url.get(), what, &text, flags) != CURLUE_OK) return "";
+  if (!url || lib().url_get(url.get(), what, &text, flags) != CURLUE_OK) return "";
   std::string out(text);
-  curl_free(text);
+  lib().free(text);
   return out;
 }
 
@@ -86,6 +89,11 @@ size_t on_body(char* data, size_t /*one*/, size_t count, void* user) {
   return 0;
 }
 
+// Asked once a second even while nothing comes; anything but 0 ends the transfer.
+int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const Stop*>(user)->requested() ? 1 : 0;
+}
+
 Transport transport_of(CURLcode code) {
   switch (code) {
     case CURLE_OK:
@@ -94,6 +102,8 @@ Transport transport_of(CURLcode code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
       return Transport::unreachable;
+    case CURLE_ABORTED_BY_CALLBACK:
+      return Transport::stopped;
     case CURLE_PARTIAL_FILE:
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_GOT_NOTHING:
@@ -111,7 +121,7 @@ Transport transport_of(CURLcode code) {
 
 void start_curl() {
   static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  std::call_once(once, [] { lib().global_init(CURL_GLOBAL_DEFAULT); });
 }
 
 }  // namespace
@@ -124,14 +134,16 @@ const std::string& Reply::header(const std::string& name) const {
 
 struct Http::State {
   HubSettings settings;
-  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl{nullptr, curl_easy_cleanup};
+  const Stop* stop = nullptr;
+  std::unique_ptr<CURL, decltype(Curl::easy_cleanup)> curl{nullptr, lib().easy_cleanup};
   std::array<char, CURL_ERROR_SIZE> error{};
 };
 
-Http::Http(const HubSettings& settings) : state_(std::make_unique<State>()) {
+Http::Http(const HubSettings& settings, const Stop* stop) : state_(std::make_unique<State>()) {
   start_curl();
   state_->settings = settings;
-  state_->curl.reset(curl_easy_init());
+  state_->stop = stop;
+  state_->curl.reset(lib().easy_init());
 }
 
 Http::Http(Http&&) noexcept = default;
@@ -147,9 +159,9 @@ Reply Http::send(const Request& request, const Receiver& receive) {
     return std::move(transfer.reply);
   }
   const HubSettings& settings = state_->settings;
-  std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> lines(nullptr, curl_slist_free_all);
+  std::unique_ptr<curl_slist, decltype(Curl::slist_free_all)> lines(nullptr, lib().slist_free_all);
   const auto add = [&](const std::string& line) {
-    if (curl_slist* more = curl_slist_append(lines.get(), line.c_str()); more != nullptr) {
+    if (curl_slist* more = lib().slist_append(lines.get(), line.c_str()); more != nullptr) {
       lines.release();
       lines.reset(more);
     }
@@ -158,44 +170,50 @@ Reply Http::send(const Request& request, const Receiver& receive) {
   if (!settings.token.empty() && same_origin(request.url, settings.endpoint))
     add("Authorization: Bearer " + settings.token);
 
-  curl_easy_reset(curl);  // connections stay
+  lib().easy_reset(curl);  // connections stay
   state_->error[0] = '\0';
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, state_->error.data());
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (!settings.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, settings.ca_file.c_str());
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, (std::string("octavo/") + kVersion).c_str());
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines.get());
-  curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  curl_easy_setopt(curl, CURLOPT_NOBODY, request.head ? 1L : 0L);
+  const auto set = [&](CURLoption option, auto value) { lib().easy_setopt(curl, option, value); };
+  set(CURLOPT_ERRORBUFFER, state_->error.data());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_SSL_VERIFYPEER, 1L);
+  set(CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!settings.ca_file.empty()) set(CURLOPT_CAINFO, settings.ca_file.c_str());
+  set(CURLOPT_USERAGENT, (std::string("octavo/") + kVersion).c_str());
+  set(CURLOPT_HTTPHEADER, lines.get());
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(CURLOPT_NOBODY, request.head ? 1L : 0L);
   if (request.range)
-    curl_easy_setopt(
-        curl, CURLOPT_RANGE,
+    set(CURLOPT_RANGE,
         (std::to_string(request.range->first) + "-" + std::to_string(request.range->second))
             .c_str());
   const auto stall = static_cast<long>(settings.stall_time.count());
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, stall);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(request.deadline.count()));
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &on_header);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+  set(CURLOPT_CONNECTTIMEOUT, stall);
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME, stall);
+  set(CURLOPT_TIMEOUT, static_cast<long>(request.deadline.count()));
+  set(CURLOPT_HEADERFUNCTION, &on_header);
+  set(CURLOPT_HEADERDATA, &transfer);
+  set(CURLOPT_WRITEFUNCTION, &on_body);
+  set(CURLOPT_WRITEDATA, &transfer);
 
-  const CURLcode code = curl_easy_perform(curl);
+  if (state_->stop != nullptr) {
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &on_progress);
+    set(CURLOPT_XFERINFODATA, state_->stop);
+  }
+
+  const CURLcode code = lib().easy_perform(curl);
   Reply& reply = transfer.reply;
   reply.transport = transport_of(code);
-  reply.problem = state_->error[0] != '\0' ? state_->error.data() : curl_easy_strerror(code);
+  reply.problem = state_->error[0] != '\0' ? state_->error.data() : lib().easy_strerror(code);
   // A body that was not wanted ends the transfer, but there is an answer.
   if (transfer.stopped)
     reply.transport = reply.status / 100 == 2 ? Transport::stopped : Transport::complete;
   curl_off_t seconds = 0;
-  if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK &&
+  if (lib().easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK &&
       !reply.header("retry-after").empty())
     reply.come_back = std::chrono::seconds(std::max<curl_off_t>(seconds, 0));
   return std::move(reply);
@@ -205,7 +223,7 @@ std::optional<std::string> redirected(const std::string& from, const std::string
   const Url url = parsed(from);
   const std::string scheme = part(url, CURLUPART_SCHEME);
   if (!url ||
-      curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK)
+      lib().url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK)
     return std::nullopt;
   const std::string after = part(url, CURLUPART_SCHEME);
   if (after != "https" && (after != "http" || scheme != "http")) return std::nullopt;
@@ -227,7 +245,7 @@ std::string shown(const std::string& url) {
   if (!given) return "the address";
   for (const CURLUPart secret :
        {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_QUERY, CURLUPART_FRAGMENT})
-    curl_url_set(given.get(), secret, nullptr, 0);
+    lib().url_set(given.get(), secret, nullptr, 0);
   return part(given, CURLUPART_URL);
 }
 

@@ -15,6 +15,8 @@
 
 namespace octavo::hub {
 
+class Stop;
+
 struct Request {
   std::string url;
   bool head = false;  // HEAD instead of GET
@@ -26,7 +28,7 @@ struct Request {
 
 enum class Transport : uint8_t {
   complete,     // there is a status; the body has ended as it should
-  stopped,      // the receiver wanted no more
+  stopped,      // the receiver, or a Stop, wanted no more
   broken,       // cut off, or silent for too long: trying again may help
   unreachable,  // no such host, no route, refused
   refused       // certificate, protocol, proxy: trying again does not help
@@ -52,7 +54,8 @@ using Receiver = std::function<bool(const Reply& head, std::string_view bytes)>;
 // Keeps its connections. Used by one thread at a time.
 class Http {
  public:
-  explicit Http(const HubSettings& settings);
+  // A request under way ends within a second of `stop` being asked for.
+  explicit Http(const HubSettings& settings, const Stop* stop = nullptr);
   Http(Http&&) noexcept;
   ~Http();
   Reply send(const Request& request, const Receiver& receive = {});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <system_error>
@@ -11,6 +13,7 @@
 #include "base/out_of_memory.h"
 #include "base/progress.h"
 #include "formats/snapshot_names.h"
+#include "hub/curl.h"
 #include "hub/download.h"
 #include "hub/find.h"
 #include "hub/hub_name.h"
@@ -38,6 +41,16 @@ class Pull {
         repository_(client_, settings, name) {}
 
   Result<PullReport> run() {
+    Result<PullReport> report = all();
+    if (thrown_) std::rethrow_exception(thrown_);
+    if (!report && options_.stop.stop_requested())
+      return Error{Code::io,
+                   name_.repository + ": the download was stopped; what has arrived is kept"};
+    return report;
+  }
+
+ private:
+  Result<PullReport> all() {
     OCTAVO_TRY(commit_, repository_.commit());
     OCTAVO_TRY(files_, repository_.files(commit_));
     OCTAVO_TRY(Selection chosen, select_files(files_, options_, name_.repository));
@@ -62,7 +75,18 @@ class Pull {
     return std::move(report_);
   }
 
- private:
+  // What Progress throws must not meet libcurl, which is C: it ends the pull, and then comes out of
+  // run(). One thread at a time.
+  void say(std::string_view stage, uint64_t done, uint64_t total) {
+    if (thrown_) return;
+    try {
+      report(progress_, stage, done, total);
+    } catch (...) {
+      thrown_ = std::current_exception();
+      stop_.request();
+    }
+  }
+
   void add(const std::string& name) {
     const bool known = std::any_of(wanted_.begin(), wanted_.end(),
                                    [&](const auto* file) { return file->path == name; });
@@ -94,7 +118,8 @@ class Pull {
       etags.push_back(blob.etag);
     }
     OCTAVO_TRY(const Cache::Locks locks, cache_.lock(std::move(etags), [&] {
-      report(progress_, "waiting for another pull", 0, 0);
+      say("waiting for another pull", 0, 0);
+      return !stop_.requested();
     }));
     // Whoever held a lock may have made the blob.
     std::map<std::string, Blob> needed;
@@ -133,7 +158,7 @@ class Pull {
   void received(int64_t count) {
     const std::lock_guard lock(mutex_);  // Progress is called by one thread at a time
     arrived_ += count;
-    report(progress_, kStage, static_cast<uint64_t>(std::max<int64_t>(arrived_, 0)), total_);
+    say(kStage, static_cast<uint64_t>(std::max<int64_t>(arrived_, 0)), total_);
   }
 
   // What the hub calls each file's content, and where it is; several questions at once.
@@ -210,6 +235,9 @@ class Pull {
   const HubSettings& settings_;
   const Progress& progress_;
   Stop stop_;
+  const std::stop_callback<std::function<void()>> stopped_{options_.stop,
+                                                           [this] { stop_.request(); }};
+  std::exception_ptr thrown_;
   Cache cache_;
   Client client_;
   Repository repository_;
@@ -230,6 +258,7 @@ Result<PullReport> pull_model(const HubName& name, const PullOptions& options,
                               const HubSettings& settings, const Progress& progress) {
   return or_out_of_memory([&]() -> Result<PullReport> {
     if (settings.offline) return find_cached(name, options, settings);
+    if (const auto found = curl(); !found) return Error(found.error());
     return Pull(name, options, settings, progress).run();
   });
 }

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -34,24 +35,27 @@ std::string kind_of(nb::handle object) {
   return nb::cast<std::string>(object.type().attr("__name__"));
 }
 
+// `place`: what to call it in messages.
+std::string string_of(nb::handle text, const std::string& place) {
+  if (PyUnicode_Check(text.ptr()) == 0)
+    throw nb::type_error((place + " is no str but a " + kind_of(text)).c_str());
+  Py_ssize_t size = 0;
+  const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes == nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) == 0) throw nb::python_error();
+    PyErr_Clear();
+    throw Failure{{Code::invalid_input,
+                   place + " has half of a surrogate pair, which is no character; for the bytes "
+                           "of a file use errors=\"replace\" when decoding"}};
+  }
+  return {bytes, static_cast<size_t>(size)};
+}
+
 std::vector<std::string> strings_of(const nb::list& texts) {
   std::vector<std::string> out;
   out.reserve(texts.size());
-  for (const nb::handle text : texts) {
-    const std::string place = "text " + std::to_string(out.size() + 1);
-    if (PyUnicode_Check(text.ptr()) == 0)
-      throw nb::type_error((place + " is no str but a " + kind_of(text)).c_str());
-    Py_ssize_t size = 0;
-    const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
-    if (bytes == nullptr) {
-      if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) == 0) throw nb::python_error();
-      PyErr_Clear();
-      throw Failure{{Code::invalid_input,
-                     place + " has half of a surrogate pair, which is no character; for the bytes "
-                             "of a file use errors=\"replace\" when decoding"}};
-    }
-    out.emplace_back(bytes, static_cast<size_t>(size));
-  }
+  for (const nb::handle text : texts)
+    out.push_back(string_of(text, "text " + std::to_string(out.size() + 1)));
   return out;
 }
 
@@ -110,11 +114,14 @@ Result<Embeddings> embed_in_batches(const Embedder& embedder, std::vector<std::s
   return all;
 }
 
-nb::tuple embed(const Embedder& embedder, const nb::list& list, const std::string& prompt_name,
-                size_t max_length, size_t dimensions, std::optional<bool> normalize,
-                size_t batch_tokens, const nb::object& progress) {
+nb::tuple embed(const Embedder& embedder, const nb::list& list, const nb::object& prompt,
+                const std::string& prompt_name, size_t max_length, size_t dimensions,
+                std::optional<bool> normalize, size_t batch_tokens, const nb::object& progress) {
   std::vector<std::string> texts = strings_of(list);
+  std::optional<std::string> literal;
+  if (!prompt.is_none()) literal = string_of(prompt, "prompt");
   const EmbedOptions options{.prompt_name = prompt_name,
+                             .prompt = std::move(literal),
                              .max_length = max_length,
                              .dimensions = dimensions,
                              .normalize = normalize,
@@ -141,19 +148,20 @@ nb::tuple embed(const Embedder& embedder, const nb::list& list, const std::strin
 }
 
 nb::tuple open_embedder(const std::filesystem::path& model, const std::string& model_file,
-                        int threads, bool exact_onnx, size_t batch_tokens, bool cache) {
+                        int threads, bool exact_onnx, size_t batch_tokens, bool cache,
+                        const nb::object& progress) {
   const EmbedderOptions options{.model_file = model_file,
                                 .threads = threads,
                                 .exact_onnx = exact_onnx,
                                 .max_batch_tokens = batch_tokens,
                                 .cache = cache};
-  std::vector<std::string> notes;
-  const std::string folder = value_of(model_path(model.string(), HubWeights::onnx, notes));
+  const ModelSource source = model_path(model, HubWeights::onnx, progress, model_file);
   Result<Embedder> opened = [&] {
     const nb::gil_scoped_release released;
-    return Embedder::open(folder, options);
+    return Embedder::open(source.path, options);
   }();
   Embedder embedder = value_of(std::move(opened));
+  std::vector<std::string> notes = source.notes;
   notes.insert(notes.end(), embedder.warnings().begin(), embedder.warnings().end());
   nb::list said;
   for (const std::string& note : notes) said.append(text_of(note));
@@ -164,15 +172,19 @@ nb::tuple open_embedder(const std::filesystem::path& model, const std::string& m
 
 void add_embedder(nb::module_& module) {
   nb::class_<Embedder>(module, "Embedder")
-      .def("embed", &embed, nb::arg("texts"), nb::arg("prompt_name"), nb::arg("max_length"),
-           nb::arg("dimensions"), nb::arg("normalize").none(), nb::arg("batch_tokens"),
-           nb::arg("progress").none())
+      .def("embed", &embed, nb::arg("texts"), nb::arg("prompt").none(), nb::arg("prompt_name"),
+           nb::arg("max_length"), nb::arg("dimensions"), nb::arg("normalize").none(),
+           nb::arg("batch_tokens"), nb::arg("progress").none())
       .def_prop_ro("width", &Embedder::width)
       .def_prop_ro("max_length", &Embedder::max_length)
-      .def_prop_ro("prompt_names", &Embedder::prompt_names)
+      .def_prop_ro("prompts", &Embedder::prompts)
+      .def_prop_ro("default_prompt_name", &Embedder::default_prompt_name)
+      .def_prop_ro("similarity", &Embedder::similarity)
+      .def_prop_ro("folder", &Embedder::folder)
       .def("explain", [](const Embedder& embedder) { return text_of(embedder.explain()); });
   module.def("open_embedder", &open_embedder, nb::arg("model"), nb::arg("model_file"),
-             nb::arg("threads"), nb::arg("exact_onnx"), nb::arg("batch_tokens"), nb::arg("cache"));
+             nb::arg("threads"), nb::arg("exact_onnx"), nb::arg("batch_tokens"), nb::arg("cache"),
+             nb::arg("progress").none());
 }
 
 }  // namespace octavo::python

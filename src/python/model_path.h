@@ -1,16 +1,20 @@
 #pragma once
-// org/name[@revision] where a function takes a model: the snapshot in the hub's cache.
+// org/name[@revision] where a function takes a model: the snapshot in the hub's cache, downloaded
+// first if need be, as the program does it.
 
+#include <nanobind/nanobind.h>
+
+#include <filesystem>
 #include <string>
 
 #include "octavo/hub.h"
 
 namespace octavo::python {
 
-// A path stays as it is. A hub name becomes its cached snapshot; nothing is downloaded: that needs
-// libcurl, whose own dependencies (Kerberos, LDAP) no wheel should carry. Notes are what the reader
-// should know. Errors: not_found, saying how to get the model there.
-Result<std::string> model_path(const std::string& model, HubWeights weights,
-                               std::vector<std::string>& notes);
+// Needs the GIL, and is without it while it works. `file` is the model file that is wanted, "" for
+// the usual ones; `progress` None or a callable (stage, done, total), called while a download goes
+// on. Throws what that raises, KeyboardInterrupt, and the errors of resolve_model().
+ModelSource model_path(const std::filesystem::path& model, HubWeights weights,
+                       const nanobind::object& progress, const std::string& file = "");
 
 }  // namespace octavo::python

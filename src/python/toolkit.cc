@@ -45,14 +45,19 @@ AlphaSearch search_of(Activations activations, size_t evaluations, const Paths& 
   return {.activations = activations, .evaluations = evaluations, .log = log.value_or(Path())};
 }
 
-Path source_of(const Path& model, HubWeights weights) {
-  std::vector<std::string> notes;  // about files that a build says itself it went without
-  return value_of(model_path(model.string(), weights, notes));
+// What there is to say about it becomes a warning, at the caller of the function of _toolkit.py.
+Path source_of(const Path& model, HubWeights weights, const nb::object& callback) {
+  ModelSource source = model_path(model, weights, callback);
+  const nb::object warning = nb::module_::import_("octavo._errors").attr("ModelWarning");
+  for (const std::string& note : source.notes) {
+    if (PyErr_WarnEx(warning.ptr(), note.c_str(), 2) != 0) throw nb::python_error();
+  }
+  return std::move(source.path);
 }
 
 ImportReport import_model(const Path& source, const Path& output, const std::string& model_name,
                           bool functions, const nb::object& callback) {
-  const Path from = source_of(source, HubWeights::importable);
+  const Path from = source_of(source, HubWeights::importable, callback);
   return value_of(run_reporting(callback, [&](const Progress& progress) {
     return octavo::import_model(from, output, {.functions = functions, .model_name = model_name},
                                 progress);
@@ -126,7 +131,7 @@ VerifyReport verify(const Path& model, const Paths& against, const Paths& refere
   options.texts = std::move(texts);
   options.min_cos = min_cos;
   options.threads = threads;
-  const Path from = source_of(model, HubWeights::onnx);
+  const Path from = source_of(model, HubWeights::onnx, callback);
   return value_of(run_reporting(
       callback, [&](const Progress& progress) { return verify_model(from, options, progress); }));
 }
@@ -161,7 +166,7 @@ BuildReport build(const Path& source, const Path& output, const std::string& pro
   options.why = std::move(why);
   options.date = std::move(date);
   options.command_line = std::move(command_line);
-  const Path from = source_of(source, HubWeights::importable);
+  const Path from = source_of(source, HubWeights::importable, callback);
   return value_of(run_reporting(callback, [&](const Progress& progress) {
     return build_model(from, output, options, progress);
   }));
@@ -171,6 +176,9 @@ BuildReport build(const Path& source, const Path& output, const std::string& pro
 
 void add_toolkit(nb::module_& module) {
   using nb::arg;
+  module.def(
+      "is_hub_name", [](const Path& model) { return hub_name_in(model.string()).has_value(); },
+      arg("model"));
   module.def("import_model", &import_model, arg("source"), arg("output"), arg("model_name"),
              arg("functions"), arg("progress").none());
   module.def("smooth", &smooth, arg("fp32"), arg("output"), arg("alpha").none(), arg("activations"),

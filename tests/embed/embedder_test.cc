@@ -49,6 +49,10 @@ TEST_F(EmbedderTest, EmbedsAndReportsWhatItUsed) {
   EXPECT_EQ(embedder.width(), static_cast<size_t>(kWidth));
   EXPECT_EQ(embedder.max_length(), 6u);
   EXPECT_EQ(embedder.prompt_names(), (Texts{"document", "query"}));
+  EXPECT_EQ(embedder.prompts().at("document"), "");
+  EXPECT_EQ(embedder.default_prompt_name(), "");
+  EXPECT_EQ(embedder.similarity(), "");
+  EXPECT_EQ(embedder.folder(), folder_);
   EXPECT_TRUE(embedder.warnings().empty()) << embedder.warnings()[0];
   const auto result = embedder.embed(Texts{"one two", "one two three one two three", ""});
   ASSERT_TRUE(result) << result.error().message;
@@ -91,12 +95,24 @@ TEST_F(EmbedderTest, APromptIsPutBeforeTheText) {
 
   put("config_sentence_transformers.json",
       R"({"prompts": {"query": "three two "}, "default_prompt_name": "query"})");
-  EXPECT_EQ(open().embed(text)->values, prompted->values);
+  const Embedder defaulted = open();
+  EXPECT_EQ(defaulted.embed(text)->values, prompted->values);
+  EXPECT_EQ(defaulted.default_prompt_name(), "query");
+  // A prompt's text takes the place of the default one: it is not put before that.
+  EXPECT_EQ(defaulted.embed(text, {.prompt = ""})->values, embedder.embed(text)->values);
+  for (const Embedder* one : {&embedder, &defaulted})
+    EXPECT_EQ(one->embed(text, {.prompt = "three two "})->values, prompted->values);
+  const auto both = defaulted.embed(text, {.prompt_name = "query", .prompt = "two "});
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code, Code::invalid_input);
   // A prompt that should not count in the mean is refused, not counted.
   put("1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true, "include_prompt": false})");
-  const auto excluded = open().embed(text);
-  ASSERT_FALSE(excluded);
-  EXPECT_EQ(excluded.error().code, Code::unsupported);
+  for (const EmbedOptions& options : {EmbedOptions{}, EmbedOptions{.prompt = "two "}}) {
+    const auto excluded = open().embed(text, options);
+    ASSERT_FALSE(excluded);
+    EXPECT_EQ(excluded.error().code, Code::unsupported);
+  }
+  EXPECT_EQ(open().embed(text, {.prompt = ""})->values, embedder.embed(text)->values);
 }
 
 TEST_F(EmbedderTest, DimensionsKeepTheFirstAndNormaliseAgain) {

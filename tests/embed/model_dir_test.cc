@@ -53,6 +53,7 @@ TEST_F(ModelDirTest, ReadsACompleteFolderWithoutAWarning) {
   EXPECT_EQ(dir.prompts.at("query"), "Instruct: x\nQuery:");
   EXPECT_EQ(dir.prompts.at("document"), "");
   EXPECT_EQ(dir.default_prompt_name, "");
+  EXPECT_EQ(dir.similarity, "");
   EXPECT_EQ(dir.model_file, folder_ / "model.onnx");
   EXPECT_TRUE(dir.warnings.empty()) << dir.warnings[0];
 }
@@ -192,9 +193,10 @@ TEST_F(ModelDirTest, FilesOfTheTransformerMayLieInItsOwnFolder) {
 TEST_F(ModelDirTest, MalformedFilesAreErrorsThatNameThem) {
   put("1_Pooling/config.json", pooling("mean_tokens"));
   const std::string good_prompts =
-      R"({"prompts": {"query": "q: "}, "default_prompt_name": "query"})";
+      R"({"prompts": {"query": "q: "}, "default_prompt_name": "query", "similarity_fn_name": "dot"})";
   put("config_sentence_transformers.json", good_prompts);
   EXPECT_EQ(read().default_prompt_name, "query");
+  EXPECT_EQ(read().similarity, "dot");
   for (const auto& [file, content] : std::vector<std::pair<std::string, std::string>>{
            {"modules.json", "{}"},
            {"modules.json", "[{\"type\": \"a.Transformer\", \"path\": \"../up\"}]"},

@@ -80,13 +80,16 @@ TEST_F(HubCache, LocksAreThoseOfThePythonClient) {
     ::flock(fd, LOCK_UN);
   });
   {
-    const auto locks = cache.lock({"def", "abc", "abc"}, [&] { ++waited; });
+    const auto locks = cache.lock({"def", "abc", "abc"}, [&] { return ++waited > 0; });
     ASSERT_TRUE(locks);
     EXPECT_GE(waited, 1);
     EXPECT_NE(::flock(fd, LOCK_EX | LOCK_NB), 0);
   }
   EXPECT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
   other.join();
+  const auto given_up = cache.lock({"abc", "def"}, [] { return false; });
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().code, Code::io);
   ::close(fd);
 }
 

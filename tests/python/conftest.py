@@ -49,9 +49,9 @@ def mteb_python():
 
 @pytest.fixture(scope="session")
 def beside_the_real_one(program, minilm, tmp_path_factory):
-    """beside_the_real_one(name, prompts) -> folders with the same MiniLM for octavo, called `name`, and for
-    sentence-transformers, both with these prompts."""
-    def make(name, prompts):
+    """beside_the_real_one(name, prompts, **settings) -> folders with the same MiniLM for octavo, called `name`, and for
+    sentence-transformers, both with these prompts and settings."""
+    def make(name, prompts, **settings):
         made = tmp_path_factory.mktemp("both")
         ours, theirs = made / name, made / "theirs"
         program("import", minilm, "-o", ours)
@@ -60,7 +60,8 @@ def beside_the_real_one(program, minilm, tmp_path_factory):
             (theirs / file.name).symlink_to(file)
         (theirs / "config_sentence_transformers.json").unlink()
         for folder in (ours, theirs):
-            (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts, "similarity_fn_name": "cosine"}))
+            (folder / "config_sentence_transformers.json").write_text(json.dumps(
+                {"prompts": prompts, "similarity_fn_name": "cosine", **settings}))
         return ours, theirs
     return make
 

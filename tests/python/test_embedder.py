@@ -1,10 +1,12 @@
 """octavo.Embedder: the bits of octavo embed, from any thread, interruptible, in any amount."""
 import inspect
+import json
 import multiprocessing
 import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +58,45 @@ def test_prompts(qwen3, embed):
     assert embedder.prompt_names == ["document", "query"]
     assert same(embedder.encode(texts, prompt_name="query"), embed(qwen3, texts, "--prompt-name", "query"))
     assert not same(embedder.encode(texts, prompt_name="query"), embedder.encode(texts))
+
+
+def test_what_the_files_say(qwen3, model, tmp_path):
+    embedder = octavo.Embedder(qwen3)
+    assert embedder.prompts == {"query": "Instruct: find it\nQuery:", "document": ""} and embedder.default_prompt_name is None
+    assert embedder.folder == qwen3 and embedder.similarity_fn_name is None
+    bare = octavo.Embedder(model)
+    assert bare.prompts == {} and bare.prompt_names == [] and bare.folder == model
+    folder = tmp_path / "said"
+    shutil.copytree(model, folder)
+    settings = folder / "config_sentence_transformers.json"
+    settings.write_text(json.dumps({"prompts": {"q": "\u00fc: ", "none": None}, "default_prompt_name": "q", "similarity_fn_name": "dot"}))
+    said = octavo.Embedder(folder)
+    assert (said.prompts, said.default_prompt_name, said.similarity_fn_name) == ({"q": "\u00fc: "}, "q", "dot")
+    for wrong, words in (("[]", "is not an object"), ('{"prompts": {"q": 3}}', 'prompt "q" is not a string'), ("{", "syntax error")):
+        settings.write_text(wrong)
+        with pytest.raises(octavo.InvalidInputError, match=f"config_sentence_transformers.json: .*{words}"):
+            octavo.Embedder(folder)
+
+
+def test_a_literal_prompt(qwen3, embed, tmp_path):
+    """It takes the place of every prompt of the model, also of the default one."""
+    folder = tmp_path / "defaulted"
+    shutil.copytree(qwen3, folder)
+    (folder / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "Q: ", "bare": ""}, "default_prompt_name": "query"}))
+    plain, defaulted = octavo.Embedder(qwen3), octavo.Embedder(folder)
+    for texts in (some_texts(20), some_texts(70)):  # at once and in batches
+        said = embed(qwen3, ["Say: " + text for text in texts])
+        assert same(defaulted.encode(texts), embed(qwen3, ["Q: " + text for text in texts]))
+        for one in (plain, defaulted):
+            assert same(one.encode(texts, prompt="Say: "), said) and same(one.encode(texts, prompt=""), plain.encode(texts))
+            assert same(np.concatenate(list(one.encode_stream(texts, rows=50, prompt="Say: "))), said)
+    for wrong, error, message in ((3, TypeError, "prompt is no str but a int"),
+                                  ("\ud83d", octavo.InvalidInputError, "prompt has half of a surrogate pair")):
+        with pytest.raises(error, match=message):
+            plain.encode(["a"], prompt=wrong)
+    with pytest.raises(octavo.InvalidInputError, match='a prompt, and the prompt name "query": give one of both'):
+        plain.encode(["a"], prompt="Say: ", prompt_name="query")
 
 
 def test_node_by_node(model, embed):
@@ -339,7 +380,7 @@ def test_errors_are_pythons_too(model):
 
 
 def test_names_on_the_hub(model, tmp_path, monkeypatch):
-    """What lies in the cache of the Python hub client is found by its name; what does not is told how to get."""
+    """What lies in the cache of the Python hub client is found by its name, offline; test_hub.py has the rest."""
     commit = "0123456789" * 4
     repository = tmp_path / "hub" / "models--org--tiny"
     (repository / "refs").mkdir(parents=True)
@@ -347,6 +388,7 @@ def test_names_on_the_hub(model, tmp_path, monkeypatch):
     (repository / "snapshots").mkdir()
     os.symlink(model, repository / "snapshots" / commit)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", octavo.ModelWarning)
@@ -354,7 +396,7 @@ def test_names_on_the_hub(model, tmp_path, monkeypatch):
         again = pickle.loads(pickle.dumps(embedder))
     for one in (embedder, again):
         assert same(one.encode(["a"]), octavo.Embedder(model).encode(["a"]))
-    with pytest.raises(octavo.NotFoundError, match="org/none: no such .* get it with `octavo pull org/none`"):
+    with pytest.raises(octavo.NotFoundError, match="org/none: no such file or folder, .* is not in the cache .*HF_HUB_OFFLINE"):
         octavo.Embedder("org/none")
 
 

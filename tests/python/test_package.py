@@ -1,5 +1,5 @@
-"""`pip install .` in a clean environment, and a wheel in another one without a compiler; both offline, from the files of
-requirements-wheel.txt. Compiles what the build under test compiled, so that ccache has it."""
+"""`pip install .` in a clean environment, a wheel in another one without a compiler, and one of the stable ABI under several
+Pythons; all offline, from the files of requirements-wheel.txt. Compiles what the build under test compiled, so that ccache has it."""
 import os
 import pathlib
 import re
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 
 from conftest import SOURCE
@@ -36,18 +37,29 @@ def run(*command, **environment):
     return done.stdout
 
 
-def environment(folder):
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
+def environment(folder, interpreter=sys.executable):
+    run(interpreter, "-m", "venv", "--without-pip", folder)
     return folder / "bin" / "python"
 
 
 def pip(python, wheels, *arguments, **environment):
     # With the options of the build under test, so that nothing but `formats` (whose messages are others) is compiled anew.
     names = ("CMAKE_CXX_COMPILER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CXX_FLAGS_RELWITHDEBINFO", "OCTAVO_CARGO_TARGET_DIR")
-    same = ["build-dir=build/package", f"cmake.build-type={cached('CMAKE_BUILD_TYPE')}", "cmake.define.OCTAVO_DEVELOPER=ON",
+    same = ["build-dir=build/package-{wheel_tag}", f"cmake.build-type={cached('CMAKE_BUILD_TYPE')}", "cmake.define.OCTAVO_DEVELOPER=ON",
             *[f"cmake.define.{name}={cached(name)}" for name in names if cached(name)]]
     run(sys.executable, "-m", "pip", "--python", python, *arguments, "--no-index", "--find-links", wheels, "-q",
         *[f"-C{setting}" for setting in same], **environment)
+
+
+def other_python(version):
+    """An interpreter of that version, of the system or of pyenv; skips where there is none."""
+    name = f"python{version}"
+    own = sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))
+    for found in (*own, shutil.which(name)):
+        if found and subprocess.run([found, "-c", "import venv, sysconfig, os; os.stat(sysconfig.get_paths()['include'] + '/Python.h')"],
+                                    capture_output=True).returncode == 0:
+            return found
+    pytest.skip(f"no Python {version} with its headers here")
 
 
 def readme_lines():
@@ -100,3 +112,34 @@ print(*{{line.split()[-1] for line in open("/proc/self/maps") if "protobuf" in l
     shape, libraries = run(python, "-W", "error", "-c", code, PATH=empty).splitlines()
     assert shape == "(36,)" and [pathlib.Path(p).name for p in libraries.split()] == list(beside)
     assert libraries.startswith(str(tmp_path / "clean"))
+
+
+STABLE = """
+import sys, numpy as np, octavo
+np.save(sys.argv[2], octavo.Embedder(sys.argv[1], cache=False).encode(sys.argv[3:]))
+print(octavo._core.__file__)
+"""
+
+
+def test_one_wheel_from_3_12_on(program, minilm, embed, wheels, tmp_path):
+    """Built with 3.12 it is one of the stable ABI, and gives what the program gives there and in 3.13, with numpy beside it."""
+    pythons = {version: other_python(version) for version in ("3.12", "3.13")}
+    for version in pythons:
+        if not list(wheels.glob(f"numpy-*-cp{version.replace('.', '')}-*.whl")):
+            if "OCTAVO_REQUIRE_ORACLES" in os.environ:
+                pytest.fail(f"no numpy of Python {version} in {wheels}: scripts/setup.sh gets it", pytrace=False)
+            pytest.skip(f"no numpy of Python {version} in {wheels}")
+    pip(pythons["3.12"], wheels, "wheel", SOURCE, "--no-deps", "-w", tmp_path)
+    wheel, = tmp_path.glob("octavo-*.whl")
+    assert re.fullmatch(r"octavo-[0-9.]+-cp312-abi3-linux_x86_64\.whl", wheel.name), wheel.name
+    program("import", minilm, "-o", tmp_path / "m")
+    program("quantize", tmp_path / "m" / "model.onnx", tmp_path / "m" / "model.int8.onnx")
+    texts = ["how do I reset my password?", "I forgot my login", "\u00fcber \u4f60\u597d"]
+    expected = embed(tmp_path / "m", texts)
+    for version, interpreter in pythons.items():
+        python = environment(tmp_path / version, interpreter)
+        run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--find-links", wheels, wheel)
+        said = run(python, "-W", "error", "-c", STABLE, tmp_path / "m", tmp_path / f"{version}.npy", *texts).strip()
+        assert said.startswith(str(tmp_path / version)) and said.endswith("/_core.abi3.so"), said
+        got = np.load(tmp_path / f"{version}.npy")
+        assert got.shape == (3, 384) and got.tobytes() == expected.tobytes(), version

@@ -187,6 +187,7 @@ gaps = pa.table({"text": ["one", None, "three"], "id": [0, 1, 2]})
 wrong("nulls", lambda: files("a", gaps))
 kept = files("a", gaps, nulls="keep", dtype="int8", dimensions=8, output="v", workers=5)
 out = pq.read_table(f"{folder}/a-out/sub/a.parquet")
+said["prompt"] = EmbedBatches(model, prompt="say: ")(gaps.slice(2))["embedding"][0].as_py() == octavo.Embedder(model).encode("say: three").tolist()
 wrong("other options", lambda: files("a", gaps, nulls="keep", dtype="int8", dimensions=9, output="v"))
 wrong("other rows", lambda: files("a", gaps.slice(1), nulls="keep", dtype="int8", dimensions=8, output="v"))
 wrong("column", lambda: files("b", gaps, column="body"))
@@ -195,6 +196,8 @@ wrong("taken", lambda: files("b", gaps, output="id"))
 wrong("model", lambda: embed_parquet(folder + "/a", folder + "/c", folder + "/no-model"))
 wrong("inside", lambda: embed_parquet(folder + "/a", folder + "/a/out", model))
 wrong("nothing", lambda: embed_parquet(folder + "/none", folder + "/c", model))
+wrong("option", lambda: embed_parquet(folder + "/a", folder + "/c", model, dimension=8))
+wrong("own option", lambda: EmbedBatches(model, dimension=8))
 wrong("rows", lambda: embed_parquet(folder + "/a", folder + "/c", model, rows=0))
 wrong("format", lambda: ray.data.from_items([{"text": "a"}]).map_batches(
     EmbedBatches, fn_constructor_args=(model,), compute=ray.data.ActorPoolStrategy(size=1)).take_all())
@@ -212,6 +215,7 @@ print(json.dumps({"kept": kept, "vectors": out["v"].to_pylist(), "type": str(out
     assert done["vectors"] == [done["want"][0], None, done["want"][1]]
     assert done["empty"] == [0, True] and done["dictionary"]
     said = done["said"]
+    assert said.pop("prompt") is True
     for name, words in {
         "nulls": "column 'text' has 1 nulls in a batch of 3 rows, the first in row 2",
         "other options": "dimensions 8 instead of 9; remove it",
@@ -222,6 +226,8 @@ print(json.dumps({"kept": kept, "vectors": out["v"].to_pylist(), "type": str(out
         "model": "no-model",
         "inside": "lies inside of",
         "nothing": "none: no such file or folder",
+        "option": "TypeError there is no option 'dimension'; there are batch_tokens, cache, column, dimensions, ",
+        "own option": "TypeError there is no option 'dimension'; there are batch_tokens, cache, dimensions, ",
         "rows": "rows is 0; it can be 1 or more",
         "format": 'batch_format="pyarrow"',
     }.items():

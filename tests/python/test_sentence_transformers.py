@@ -69,15 +69,17 @@ def test_prompts_of_the_constructor(qwen3, embed):
 
 
 def test_a_default_prompt_of_the_model(qwen3, tmp_path, embed):
-    """It is octavo embed's, too: only another prompt of the model itself can take its place."""
+    """It is octavo embed's, too; any other prompt takes its place and is not put before it."""
     model = copy_of(qwen3, tmp_path / "m", {"prompts": {"query": "Q: ", "bare": ""}, "default_prompt_name": "query"})
     ours = SentenceTransformer(model)
     questions = embed(model, TEXTS)
     assert same(questions, embed(qwen3, ["Q: " + text for text in TEXTS]))
     assert same(ours.encode(TEXTS), questions) and same(ours.encode_query(TEXTS), questions)
     assert same(ours.encode(TEXTS, prompt=""), embed(qwen3, TEXTS)) and same(ours.encode_document(TEXTS), embed(qwen3, TEXTS))
-    with pytest.raises(octavo.UnsupportedError, match="'Say: ': this model puts its prompt 'query' before each text.*: query, bare"):
-        ours.encode(TEXTS, prompt="Say: ")
+    assert same(ours.encode(TEXTS, prompt="Say: "), embed(qwen3, ["Say: " + text for text in TEXTS]))
+    more = SentenceTransformer(model, prompts={"clue": "Clue: "})
+    assert same(more.encode(TEXTS, "clue"), embed(qwen3, ["Clue: " + text for text in TEXTS])) and same(more.encode(TEXTS), questions)
+    assert same(SentenceTransformer(model, prompts={"query": "Ask: "}).encode(TEXTS), embed(qwen3, ["Ask: " + text for text in TEXTS]))
 
 
 def test_prompts_that_are_left_out_of_the_mean(model, tmp_path):
@@ -98,6 +100,7 @@ def test_a_model_in_the_hubs_cache(qwen3, tmp_path, monkeypatch):
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     for file in ("added_tokens.json", "merges.txt", "vocab.json", "vocab.txt", "sentence_bert_config.json"):
         (place / ".no_exist" / commit).mkdir(parents=True, exist_ok=True)
@@ -108,7 +111,7 @@ def test_a_model_in_the_hubs_cache(qwen3, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
     monkeypatch.setenv("HF_HOME", "/nowhere")
     assert SentenceTransformer("me/tiny@v1").prompts["query"] == QUERY
-    with pytest.raises(octavo.NotFoundError, match="octavo pull me/tiny"):
+    with pytest.raises(octavo.NotFoundError, match="me/tiny@main: is not in the cache"):
         SentenceTransformer("me/tiny")
 
 
@@ -260,15 +263,20 @@ print(json.dumps([answers(Ours(ours)), answers(Theirs(theirs, device="cpu")), si
 """
 
 
+def compared(mteb_python, ours, theirs, texts, calls):
+    """[our answers, theirs, our arguments of encode, theirs]"""
+    # Offline; one thread of torch: others that spin would keep other tests from the cores.
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = mteb_python(CODE, input=json.dumps([str(ours), str(theirs), texts, calls]), env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 @pytest.fixture(scope="module")
 def answers(mteb_python, beside_the_real_one):
     ours, theirs = beside_the_real_one("ours", {"query": "question: ", "passage": "passage: ", "task": "task: "})
     texts = (SOURCE / "examples" / "notes.txt").read_text().splitlines()[:8]
     calls = CALLS.strip().splitlines()
-    # Offline; one thread of torch: others that spin would keep other tests from the cores.
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = mteb_python(CODE, input=json.dumps([str(ours), str(theirs), texts, calls]), env=environment)
-    got, expected, *signatures = json.loads(done.stdout.splitlines()[-1])
+    got, expected, *signatures = compared(mteb_python, ours, theirs, texts, calls)
     return dict(zip(calls, zip(got, expected))), signatures
 
 
@@ -303,6 +311,19 @@ def test_beside_the_real_one(answers, call):
     else:
         assert cosines(got, expected).min() > 0.99999
         assert np.allclose(np.linalg.norm(got, axis=-1), np.linalg.norm(expected, axis=-1), atol=1e-5)
+
+
+def test_a_default_prompt_beside_the_real_one(mteb_python, beside_the_real_one):
+    """A prompt replaces the default one there, too."""
+    prompts = {"query": "question: ", "task": "task: "}
+    ours, theirs = beside_the_real_one("defaulted", prompts, default_prompt_name="query")
+    calls = ["m.encode(texts)", 'm.encode(texts, prompt="say: ")', 'm.encode(texts, prompt="")', 'm.encode(texts, "task")',
+             "m.encode_query(texts)", "m.encode_document(texts)"]
+    texts = (SOURCE / "examples" / "notes.txt").read_text().splitlines()[:4]
+    got, expected = compared(mteb_python, ours, theirs, texts, calls)[:2]
+    for call, (kind, *_, vectors), (their_kind, *_, their_vectors) in zip(calls, got, expected):
+        assert kind == their_kind == "array" and cosines(vectors, their_vectors).min() > 0.99999, call
+    assert cosines(got[0][3], got[1][3]).max() < 0.999
 
 
 def test_the_arguments_of_the_real_one(answers):

@@ -63,6 +63,7 @@ vectors = {row.id: row.v for row in frame.select("id", embed_udf(model, dtype="i
 frame.createOrReplaceTempView("texts")
 spark.udf.register("embed", embed_udf(model, threads=1))
 joined = {row.id: row.v for row in spark.sql("select id, embed(text) as v from texts where text is not null").collect()}
+prompted = frame.where("id = 2").select(embed_udf(model, prompt="say: ")("text").alias("v")).collect()
 only = frame.where("text is null").select(embed_udf(model)("text").alias("v")).collect()
 empty = frame.where("id > 9").select(embed_udf(model)("text").alias("v")).collect()
 
@@ -78,6 +79,7 @@ for name, call in {
     "nulls": lambda: frame.select(embed_udf(model, nulls="error")("text")).collect(),
     "model": lambda: frame.select(embed_udf(folder + "/no-model")("text")).collect(),
     "dtype": lambda: embed_udf(model, dtype="float16"),
+    "option": lambda: embed_udf(model, dimension=8),
 }.items():
     try:
         call()
@@ -87,14 +89,17 @@ for name, call in {
 want = octavo.Embedder(model)
 print(json.dumps({"vectors": [vectors[i] for i in range(3)], "want": want.encode(["one", "three"], dtype="int8", dimensions=8).tolist(),
                   "sql": [joined[0], joined[2]], "plain": want.encode(["one", "three"]).astype(float).tolist(), "rows": sorted(joined),
+                  "prompted": prompted[0].v, "say": want.encode("say: three").astype(float).tolist(),
                   "only": [row.v for row in only], "empty": empty, "mapped": [row.o for row in seen], "said": said}))
 spark.stop()
 """)
     assert done["vectors"] == [done["want"][0], None, done["want"][1]]
     assert done["sql"] == done["plain"] and done["rows"] == [0, 2]
+    assert done["prompted"] == done["say"]
     assert done["only"] == [None] and done["empty"] == []
     # Whatever ran in a worker, and in however many tasks, it opened the model once; some worker may not have had such a task.
     assert len(done["mapped"]) == 400 and 1 in (counts := {count for _, count in done["mapped"]}) and counts <= {0, 1}
     said = done["said"]
     assert "1 nulls in a batch of" in said["nulls"] and "no-model" in said["model"]
+    assert said["option"].startswith("TypeError there is no option 'dimension'")
     assert said["dtype"].startswith("UnsupportedError") and "float32, int8, binary" in said["dtype"]

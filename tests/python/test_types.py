@@ -1,5 +1,6 @@
 """The package's types: mypy finds nothing in it, its stubs are what the extension has, and users get both."""
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -7,7 +8,9 @@ import sys
 
 import pytest
 
+import octavo
 from conftest import SOURCE
+from octavo import _workers
 
 PACKAGE = SOURCE / "src" / "python" / "octavo"
 
@@ -76,4 +79,40 @@ def test_a_user(tmp_path, right, wrong, code):
     user = tmp_path / f"{tmp_path.name}.py"
     user.write_text(USER.replace(right, wrong) if code else USER)
     done = python("-m", "mypy", "--strict", user.name, tmp_path=tmp_path)
+    assert done.returncode == (1 if code else 0) and (not code or f"[{code}]" in done.stdout), done.stdout + done.stderr
+
+
+def test_the_options_of_workers():
+    """They are the arguments of Embedder and its encode, by name and type."""
+    for function, kind, but in ((octavo.Embedder.encode, _workers.EncodeOptions, {"self", "texts", "batch_tokens", "show_progress"}),
+                                (octavo.Embedder.__init__, _workers.OpenOptions, {"self", "model", "threads"})):
+        parameters = inspect.signature(function).parameters
+        assert {name: p.annotation for name, p in parameters.items() if name not in but} == kind.__annotations__
+
+
+ENGINES = """
+from octavo.ray import EmbedBatches, embed_parquet
+from octavo.spark import embed_udf
+
+EmbedBatches("m", prompt="q: ", dtype="int8", column="text", batch_tokens=64)
+embed_udf("m", prompt_name="query", max_length=7, exact_onnx=True)
+embed_parquet("a", "b", "m", output="v", nulls="keep", dimensions=8, workers=2)
+"""
+
+
+@pytest.mark.parametrize("right, wrong, code", [
+    ("", "", None),
+    ('dtype="int8"', 'dtype="int4"', "arg-type"),
+    ("batch_tokens=64", "batch_token=64", "call-arg"),
+    ("exact_onnx=True", "exact_onnx=3", "arg-type"),
+    ("max_length=7", 'nulls="skip"', "arg-type"),
+    ("dimensions=8", 'dimensions="8"', "arg-type"),
+    ('nulls="keep"', "column=1", "arg-type"),
+])
+def test_a_user_of_engines(tmp_path, right, wrong, code):
+    """Options that a function hands on are checked where it is called."""
+    user = tmp_path / f"{tmp_path.name}.py"
+    user.write_text(ENGINES.replace(right, wrong) if code else ENGINES)
+    # Ray and Spark are not here.
+    done = python("-m", "mypy", "--strict", "--config-file", SOURCE / "pyproject.toml", user.name, tmp_path=tmp_path)
     assert done.returncode == (1 if code else 0) and (not code or f"[{code}]" in done.stdout), done.stdout + done.stderr

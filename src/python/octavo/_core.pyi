@@ -1,6 +1,7 @@
 """The extension; src/python/ is its source."""
 
 import os
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ class Embedder:
     def embed(
         self,
         texts: list[str],
+        prompt: object | None,
         prompt_name: str,
         max_length: int,
         dimensions: int,
@@ -27,7 +29,13 @@ class Embedder:
     @property
     def max_length(self) -> int: ...
     @property
-    def prompt_names(self) -> list[str]: ...
+    def prompts(self) -> dict[str, str]: ...
+    @property
+    def default_prompt_name(self) -> str: ...
+    @property
+    def similarity(self) -> str: ...
+    @property
+    def folder(self) -> pathlib.Path: ...
     def explain(self) -> str: ...
 
 def open_embedder(
@@ -37,6 +45,7 @@ def open_embedder(
     exact_onnx: bool,
     batch_tokens: int,
     cache: bool,
+    progress: _Progress | None,
 ) -> tuple[Embedder, list[str]]: ...
 
 class VerifiedText:
@@ -293,6 +302,7 @@ class BuildReport:
     @property
     def passed(self) -> bool: ...
 
+def is_hub_name(model: _Path) -> bool: ...
 def import_model(
     source: _Path,
     output: _Path,

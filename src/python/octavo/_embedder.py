@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pathlib
 import threading
 import warnings
 from collections import deque
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo import _core
-from octavo._bar import Bar
+from octavo._bar import Bar, downloads
 from octavo._errors import Error, InvalidInputError, ModelWarning, TruncationWarning
 from octavo._precision import DTYPES, Dtype, as_dtype
 
@@ -21,6 +22,7 @@ _Cut = tuple[int, int, int]  # text, tokens it had, tokens that were used
 
 
 class _Options(NamedTuple):
+    prompt: str | None
     prompt_name: str
     max_length: int
     dimensions: int
@@ -56,10 +58,12 @@ class Embedder:
     """A model folder, opened once; its methods may be called from many threads at once.
 
     Args:
-        model: folder with an ONNX model and its tokenizer, or `org/name[@revision]` of a model
-            that lies in the Hugging Face hub's cache.
-        model_file: name inside the folder, or a path; else model.int8.onnx, model.onnx or
-            onnx/model.onnx.
+        model: folder with an ONNX model and its tokenizer, or `org/name[@revision]` of a model on
+            the Hugging Face hub: the one in the hub's cache, else it is downloaded there. The
+            variables that the hub's own client reads count (HF_ENDPOINT, HF_TOKEN, HF_HOME,
+            HF_HUB_OFFLINE, ...). A folder of that name comes first.
+        model_file: name inside the folder (or on the hub), or a path; else model.int8.onnx,
+            model.onnx or onnx/model.onnx.
         threads: None for all that this process may use.
         exact_onnx: run the graph node by node as it is written, with the numbers of ONNX Runtime:
             slower, less accurate.
@@ -67,9 +71,12 @@ class Embedder:
         cache: keep packed weights in the user's cache folder for the next start.
 
     Raises:
-        NotFoundError: no such folder, model file or tokenizer.
-        UnsupportedError: the graph cannot be run.
-        InvalidInputError: a file is broken.
+        NotFoundError: no such folder, model file or tokenizer; no such model on the hub, or none in
+            its cache that can be had offline.
+        UnsupportedError: the graph cannot be run; the hub has no such weights.
+        InvalidInputError: a file is broken, or is not what the hub said it would be.
+        IoError: a download failed: gated, network, disk; what has arrived is kept.
+        KeyboardInterrupt: during a download, within a second or so.
 
     Warns:
         ModelWarning: something about the model had to be guessed.
@@ -99,14 +106,16 @@ class Embedder:
             "batch_tokens": batch_tokens,
             "cache": cache,
         }
-        self._core, self._warnings = _core.open_embedder(
-            name,
-            "" if model_file is None else os.fspath(model_file),
-            _count("threads", threads),
-            exact_onnx,
-            _count("batch_tokens", batch_tokens),
-            cache,
-        )
+        with downloads() as progress:
+            self._core, self._warnings = _core.open_embedder(
+                name,
+                "" if model_file is None else os.fspath(model_file),
+                _count("threads", threads),
+                exact_onnx,
+                _count("batch_tokens", batch_tokens),
+                cache,
+                progress,
+            )
         for warning in self._warnings:
             warnings.warn(warning, ModelWarning, stacklevel=2)
 
@@ -126,9 +135,29 @@ class Embedder:
         return self._core.max_length
 
     @property
+    def folder(self) -> pathlib.Path:
+        """The folder that was read: of a model on the hub its snapshot in the cache."""
+        return self._core.folder
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The model's prompts: the text of each by its name."""
+        return self._core.prompts
+
+    @property
     def prompt_names(self) -> list[str]:
         """Names that `prompt_name` may be."""
-        return self._core.prompt_names
+        return list(self._core.prompts)
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """Name of the prompt that a text gets when nothing else is said; None when the model has none."""
+        return self._core.default_prompt_name or None
+
+    @property
+    def similarity_fn_name(self) -> str | None:
+        """How the model's vectors are compared, as its files say it to sentence-transformers; None when they do not."""
+        return self._core.similarity or None
 
     @property
     def warnings(self) -> list[str]:
@@ -143,6 +172,7 @@ class Embedder:
         self,
         texts: str | Iterable[str],
         *,
+        prompt: str | None = None,
         prompt_name: str | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -155,7 +185,10 @@ class Embedder:
 
         Args:
             texts: the texts; a single str gives a single vector.
-            prompt_name: prompt of the model to put before each text; None for its default one.
+            prompt: a text to put before each one, in place of all prompts of the model, the default one
+                too; "" for nothing.
+            prompt_name: prompt of the model to put before each text; None for its default one. Not
+                beside `prompt`.
             normalize: vectors of length 1; None as the model says.
             dimensions: keep the first so many numbers (Matryoshka) and normalise again.
             dtype: "float32"; "float16"; "int8", each vector by a scale of its own (compare by
@@ -171,8 +204,9 @@ class Embedder:
 
         Raises:
             NotFoundError: no prompt of that name.
-            InvalidInputError: an option out of range, a str that is no text (half of a surrogate
-                pair), a vector that is not finite.
+            InvalidInputError: an option out of range, a prompt and a name of one, a str that is no text
+                (half of a surrogate pair), a vector that is not finite.
+            UnsupportedError: the model's pooling leaves the tokens of prompts out.
             TypeError: a text is no str.
             KeyboardInterrupt: between two batches.
 
@@ -180,7 +214,7 @@ class Embedder:
             TruncationWarning: texts were cut.
         """
         single = isinstance(texts, str)
-        options = self._options(prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
+        options = self._options(prompt, prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
         every = [texts] if isinstance(texts, str) else list(texts)
         bar = Bar("embed", len(every)) if show_progress else None
         try:
@@ -197,6 +231,7 @@ class Embedder:
         texts: Iterable[str],
         *,
         rows: int = 1024,
+        prompt: str | None = None,
         prompt_name: str | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -219,7 +254,7 @@ class Embedder:
             An iterator of arrays [rows, dim]. While the caller is busy with one, the next is
             being computed; closing the iterator ends that after the batch at work.
         """
-        options = self._options(prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
+        options = self._options(prompt, prompt_name, max_length, dimensions, normalize, batch_tokens, dtype)
         if isinstance(texts, str):
             raise TypeError("texts is a str; a stream is made of several: [texts]")
         if rows < 1:
@@ -271,6 +306,7 @@ class Embedder:
 
     @staticmethod
     def _options(
+        prompt: str | None,
         prompt_name: str | None,
         max_length: int | None,
         dimensions: int | None,
@@ -281,6 +317,7 @@ class Embedder:
         if dtype not in DTYPES:
             raise InvalidInputError(f"dtype is {dtype!r}; it can be {', '.join(DTYPES)}")
         return _Options(
+            prompt,
             prompt_name or "",
             _count("max_length", max_length),
             _count("dimensions", dimensions),

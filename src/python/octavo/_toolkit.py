@@ -9,8 +9,8 @@ from octavo._errors import InvalidInputError
 
 Path = str | os.PathLike[str]
 
-# Called with a stage ("calibrate", "quantize", ...), how many units of it are done, and of how many; by
-# one thread at a time, not always the same. What it raises ends the work.
+# Called with a stage ("pull" in bytes, "calibrate", "quantize", ...), how many units of it are done, and of
+# how many; by one thread at a time, not always the same. What it raises ends the work.
 Progress = Callable[[str, int, int], None]
 
 
@@ -45,7 +45,7 @@ def import_model(
     """A Hugging Face snapshot or a GGUF file as FP32 ONNX, with the files a runtime needs beside it.
 
     Args:
-        source: snapshot folder, *.gguf file, or `org/name[@revision]` in the hub's cache.
+        source: snapshot folder, *.gguf file, or `org/name[@revision]` on the hub, as in Embedder.
         output: folder; created if need be.
         model_name: file in `output`; its weights are in `<model_name>.data`.
         functions: write ai.octavo model-local functions instead of flat standard ops.
@@ -54,6 +54,7 @@ def import_model(
     Raises:
         UnsupportedError: an architecture that Octavo does not have.
         NotFoundError: no such source, or a tensor is missing in it.
+        IoError: a download failed, as in Embedder.
     """
     return _core.import_model(source, output, model_name, functions, progress)
 
@@ -187,7 +188,7 @@ def verify(
     """How close a model's embeddings are to the original's: cosine a text, on identical token ids.
 
     Args:
-        model: ONNX file, a folder with one, or `org/name[@revision]` in the hub's cache.
+        model: ONNX file, a folder with one, or `org/name[@revision]` on the hub, as in Embedder.
         against: FP32 ONNX model to compare with, or
         reference: a file of tools/dump_reference.py.
         tokenizer: folder; None for the model's own.
@@ -200,6 +201,7 @@ def verify(
         InvalidInputError: neither or both of `against` and `reference`, a reference made of other
             token ids.
         NotFoundError: a file that is not there.
+        IoError: a download failed, as in Embedder.
     """
     if (against is None) == (reference is None):
         raise InvalidInputError("verify needs one of against and reference: what to compare with")
@@ -242,7 +244,7 @@ def build(
     that was measured is in `report.json` of the folder, `report.html` shows it.
 
     Args:
-        source: snapshot folder, *.gguf file, or `org/name[@revision]` in the hub's cache.
+        source: snapshot folder, *.gguf file, or `org/name[@revision]` on the hub, as in Embedder.
         output: folder; created if need be.
         profile: "compat", the file that quantize_dynamic writes, or "accurate", a scale a token.
         alpha: as in `smooth`; None for what suits the profile.
@@ -264,6 +266,7 @@ def build(
     Raises:
         InvalidInputError, NotFoundError, UnsupportedError: as the steps, and when `output` holds a
             README.md or report.json that is not a build's.
+        IoError: a download failed, as in Embedder.
     """
     automatic = alpha == "auto"
     number = _number(alpha)
@@ -325,4 +328,5 @@ def _call_text(source: Path, options: dict[str, tuple[object, object]]) -> str:
     """The call as the model card shows it: what decides the result, files by their names because folders are
     private. "" for the call without options, which the card spells as the program's command."""
     given = [f"{name}={value!r}" for name, (value, default) in options.items() if value != default]
-    return f"octavo.build({', '.join([repr(_name(source)), *given])})" if given else ""
+    shown = os.fspath(source) if _core.is_hub_name(source) else _name(source)
+    return f"octavo.build({', '.join([repr(shown), *given])})" if given else ""

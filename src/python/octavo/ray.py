@@ -16,7 +16,7 @@
 
 import json
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import ray
@@ -25,8 +25,10 @@ import ray.data
 from octavo._embedder import Embedder
 from octavo._errors import Error, InvalidInputError, NotFoundError
 from octavo._parquet import Job, embed_file, jobs_of, remove_parts, waiting
-from octavo._precision import Dtype
-from octavo._workers import Nulls, check_nulls, encode, lasting, opened
+from octavo._workers import Nulls, WorkerOptions, check_names, check_nulls, encode, lasting, opened, split
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["EmbedBatches", "embed_parquet"]
 
@@ -45,12 +47,12 @@ class EmbedBatches:
             `dtype` says) and lies behind the others, which stay as they are.
         nulls: "error" where a text is null, or "keep": its vector is null, too.
         threads: None for as many as Ray gave the worker CPUs (`num_cpus` of map_batches); at least 1.
-        options: further arguments of octavo.Embedder: model_file, exact_onnx, batch_tokens, cache.
-
-    The other arguments are those of octavo.Embedder.encode.
+        options: arguments of octavo.Embedder.encode (prompt, prompt_name, normalize, dimensions, dtype,
+            max_length) and of octavo.Embedder (model_file, exact_onnx, batch_tokens, cache).
 
     Raises:
         InvalidInputError: `nulls` is something else. What octavo.Embedder raises comes with the first batch.
+        TypeError: another option.
     """
 
     def __init__(
@@ -59,26 +61,15 @@ class EmbedBatches:
         *,
         column: str = "text",
         output: str = "embedding",
-        prompt_name: str | None = None,
-        normalize: bool | None = None,
-        dimensions: int | None = None,
-        dtype: Dtype = "float32",
-        max_length: int | None = None,
         nulls: Nulls = "error",
         threads: int | None = None,
-        **options: Any,
+        **options: "Unpack[WorkerOptions]",
     ) -> None:
         check_nulls(nulls)
         self._column, self._output, self._nulls = column, output, nulls
-        self._encode: dict[str, Any] = {
-            "prompt_name": prompt_name,
-            "normalize": normalize,
-            "dimensions": dimensions,
-            "dtype": dtype,
-            "max_length": max_length,
-        }
         self._model = model
-        self._opened_with: dict[str, Any] = {"threads": threads or _given_cpus(), **options}
+        self._encode, opened_with = split(options)
+        self._opened_with: dict[str, Any] = {"threads": threads or _given_cpus(), **opened_with}
         # An error here would make Ray start workers again and again; with the first batch it ends the job.
         self._error: Error | None = None
         try:
@@ -134,6 +125,14 @@ class EmbedBatches:
         return pa.list_(pa.from_numpy_dtype(self._none.dtype), self._none.shape[1])
 
 
+class BatchOptions(WorkerOptions, total=False):
+    """Arguments of EmbedBatches; the workers' `threads` are embed_parquet's to say."""
+
+    column: str
+    output: str
+    nulls: Nulls
+
+
 # Options that change no vector: a job may go on with others.
 _SAME_BITS = ("batch_tokens", "cache")
 
@@ -154,7 +153,7 @@ def embed_parquet(
     workers: int | None = None,
     threads: int = 1,
     rows: int = 4096,
-    **options: Any,
+    **options: "Unpack[BatchOptions]",
 ) -> Embedded:
     """Embeds a folder of Parquet files into another one, a file for each, on the cluster that Ray is
     connected to (or a local one).
@@ -177,11 +176,13 @@ def embed_parquet(
         NotFoundError: no such source, or no Parquet file in it.
         InvalidInputError: a file in `target` was made with another model or other options, or has
             another number of rows than its source.
+        TypeError: no such option.
         ray.exceptions.RayError: what a worker raised (its cause); what was written before stays.
     """
     for name, value in (("workers", workers), ("threads", threads), ("rows", rows)):
         if value is not None and value < 1:
             raise InvalidInputError(f"{name} is {value}; it can be 1 or more")
+    check_names(options, BatchOptions)
     if not ray.is_initialized():
         ray.init()
     jobs = jobs_of(source, target)

@@ -21,7 +21,6 @@ from octavo import _similarity
 from octavo._embedder import Embedder
 from octavo._errors import InvalidInputError, NotFoundError, UnsupportedError
 from octavo._precision import as_dtype
-from octavo._settings import model_folder, read_settings
 
 Precision = Literal["float32", "int8", "binary", "ubinary"]
 
@@ -71,17 +70,13 @@ class SentenceTransformer:
         else:
             name = os.fspath(model_name_or_path)
             self.embedder = Embedder(f"{name}@{revision}" if revision else name, **options)
-        settings = read_settings(model_folder(self.embedder.model))
-        self._own_prompts = settings.prompts
-        self._own_default = settings.default_prompt
-        self._mean_without_prompt = settings.mean_without_prompt
         # Those two are always there, as in sentence-transformers since version 5.
-        self.prompts: dict[str, str] = {"query": "", "document": "", **settings.prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name or settings.default_prompt
+        self.prompts: dict[str, str] = {"query": "", "document": "", **self.embedder.prompts, **(prompts or {})}
+        self.default_prompt_name = default_prompt_name or self.embedder.default_prompt_name
         if self.default_prompt_name is not None:
             self._named(self.default_prompt_name)
         self.truncate_dim = truncate_dim
-        self.similarity_fn_name = similarity_fn_name or settings.similarity
+        self.similarity_fn_name = similarity_fn_name or self.embedder.similarity_fn_name
         self._max_length: int | None = None
 
     def encode(
@@ -109,7 +104,7 @@ class SentenceTransformer:
         Args:
             sentences, or inputs: the texts; a single str gives a single vector.
             prompt_name: of `prompts`, put before each text; None for the default one.
-            prompt: a text to put before each text, instead of a named one.
+            prompt: a text to put before each text, instead of a named one and of the default one.
             show_progress_bar: a line on stderr.
             precision: "int8": each vector by a scale of its own (compare by cosine), not by
                 ranges of the texts at hand; "binary" and "ubinary": the signs, eight in a byte.
@@ -126,7 +121,7 @@ class SentenceTransformer:
             octavo.Error, octavo.TruncationWarning: as octavo.Embedder.encode.
             NotFoundError: no prompt of that name.
             UnsupportedError: vectors of tokens (`output_value`), "uint8", another device, a pool
-                of processes, a prompt that this model cannot get.
+                of processes, a prompt where the model's pooling leaves prompts out.
             ImportError: tensors without torch.
         """
         texts = _given(sentences, inputs)
@@ -259,16 +254,6 @@ class SentenceTransformer:
         return "" if name is None else self._named(name)
 
     def _vectors(self, texts: list[str], prompt: str, normalize: bool, truncate: int | None, bar: bool) -> NDArray[np.float32]:
-        name = next((name for name, text in self._own_prompts.items() if text == prompt), None)
-        if name is None and self._own_default is not None:
-            raise UnsupportedError(
-                f"prompt {prompt!r}: this model puts its prompt {self._own_default!r} before each text unless another of its own is "
-                f"named: {', '.join(self._own_prompts)}; add this one to config_sentence_transformers.json"
-            )
-        if name is None and prompt:
-            if self._mean_without_prompt:
-                raise UnsupportedError(f"prompt {prompt!r}: the pooling config says include_prompt false, which is not supported")
-            texts = [prompt + text if isinstance(text, str) else text for text in texts]
         dim = self.embedder.dim
         kept = self.truncate_dim if truncate is None else truncate
         if kept is not None and kept < 1:
@@ -276,7 +261,7 @@ class SentenceTransformer:
         kept = dim if kept is None else min(kept, dim)
         vectors: NDArray[np.float32] = self.embedder.encode(
             texts,
-            prompt_name=name,
+            prompt=prompt,
             normalize=True if normalize else None,
             # Cut vectors are as long as they are: the model's own normalisation was before.
             dimensions=kept if normalize else None,

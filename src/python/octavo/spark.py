@@ -8,7 +8,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import ArrayType, ByteType, FloatType
 
 from octavo._errors import UnsupportedError
-from octavo._precision import Dtype
-from octavo._workers import Nulls, check_nulls, encode, lasting, opened
+from octavo._workers import Nulls, WorkerOptions, check_nulls, encode, lasting, opened, split
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _NUMBERS = {"float32": FloatType(), "int8": ByteType(), "binary": ByteType()}
 
@@ -27,14 +29,9 @@ _NUMBERS = {"float32": FloatType(), "int8": ByteType(), "binary": ByteType()}
 def embed_udf(
     model: str | os.PathLike[str],
     *,
-    prompt_name: str | None = None,
-    normalize: bool | None = None,
-    dimensions: int | None = None,
-    dtype: Dtype = "float32",
-    max_length: int | None = None,
     nulls: Nulls = "keep",
     threads: int | None = None,
-    **options: Any,
+    **options: "Unpack[WorkerOptions]",
 ) -> Any:
     """A function of a column of strings that gives a column of vectors, arrays of float (of byte, if
     `dtype` is "int8" or "binary").
@@ -46,29 +43,24 @@ def embed_udf(
         model: what octavo.Embedder is opened with; the same on every machine.
         nulls: "keep": a null gives a null, as functions of SQL do; or "error".
         threads: None for as many as `spark.task.cpus` gives each task.
-        options: further arguments of octavo.Embedder: model_file, exact_onnx, batch_tokens, cache.
-
-    The other arguments are those of octavo.Embedder.encode.
+        options: arguments of octavo.Embedder.encode (prompt, prompt_name, normalize, dimensions, dtype,
+            max_length) and of octavo.Embedder (model_file, exact_onnx, batch_tokens, cache).
 
     Raises:
+        TypeError: another option.
         UnsupportedError: Spark has no type for `dtype`.
         pyspark.errors.PythonException: what octavo.Embedder or its encode raised in a worker, when
             the query runs.
     """
     check_nulls(nulls)
+    how, arguments = split(options)
+    dtype = how.get("dtype", "float32")
     if dtype not in _NUMBERS:
         raise UnsupportedError(f"dtype is {dtype!r}, for which Spark has no type; it can be {', '.join(_NUMBERS)}")
-    how: dict[str, Any] = {
-        "prompt_name": prompt_name,
-        "normalize": normalize,
-        "dimensions": dimensions,
-        "dtype": dtype,
-        "max_length": max_length,
-    }
     name = lasting(model)
 
     def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        embedder = opened(name, threads=threads or _given_cpus(), **options)
+        embedder = opened(name, threads=threads or _given_cpus(), **arguments)
         for texts in batches:
             gaps = texts.isna()
             given = texts.astype(object).where(~gaps, None).tolist()
