@@ -20,11 +20,13 @@ constexpr const char* kDescription =
 
 Every input X of constant-weight MatMuls or Gemms is divided by one factor a
 channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
-s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts. 1/s
-goes into the constants that make X (a norm's gain, the columns of the MatMul
-above, ...) where that changes nothing else, else into an explicit Mul. The
-result is the same function: the FP32 outputs before and after are compared on
-texts of all lengths, and nothing is written unless they agree to 1e-4.)";
+s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts; for
+activations with a scale a token, the channel's usual share of its token and the
+length of the weights' row take the place of the maxima. 1/s goes into the
+constants that make X (a norm's gain, the columns of the MatMul above, ...) where
+that changes nothing else, else into an explicit Mul. The result is the same
+function: the FP32 outputs before and after are compared on texts of all lengths,
+and nothing is written unless they agree to 1e-4.)";
 
 constexpr const char* kFooter =
     R"(Output: for every input where 1/s went, the range of s, and how uneven the
@@ -173,7 +175,7 @@ void add_smooth(CLI::App& app, Context& context) {
   add_alpha_flags(*command, args->alpha);
   command
       ->add_option("--activations", args->activations,
-                   "with --alpha auto: the scales that the quantized model will run with")
+                   "the scales that the quantized model will run with: s is made for them")
       ->type_name("HOW")
       ->check(CLI::IsMember({"per-tensor", "per-token"}))
       ->capture_default_str();
@@ -190,9 +192,9 @@ void add_smooth(CLI::App& app, Context& context) {
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
     if (args->rotate) args->options.rotate = RotateResidual::yes;
+    args->options.activations =
+        args->activations == "per-token" ? Activations::per_token : Activations::per_tensor;
     if (args->alpha.automatic()) {
-      args->alpha.search.activations =
-          args->activations == "per-token" ? Activations::per_token : Activations::per_tensor;
       args->options.search = args->alpha.search;
     } else {
       args->options.alpha = args->alpha.number();
