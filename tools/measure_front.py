@@ -40,7 +40,7 @@ class Front:
 
     def smoothed(self, alpha, activations):
         out = self.work / f"smoothed-{alpha}-{activations}.onnx"
-        extra = ["--activations", activations]
+        extra = ["--activations", activations] if alpha == "auto" else []
         if self.args.rotate and activations == "per-token":
             extra.append("--rotate")
         run(self.octavo, "smooth", "--fp32", self.fp32 / "model.onnx", "--output", out, "--tokenizer", self.fp32, "--alpha", alpha,

@@ -27,7 +27,7 @@ enum class Profile : uint8_t { compat, accurate };
 struct BuildOptions {
   Profile profile = Profile::compat;
   std::optional<double> alpha;        // empty: what suits the profile's activations
-  std::optional<AlphaSearch> search;  // instead of a number
+  std::optional<AlphaSearch> search;  // instead of a number; its activations are the profile's
   bool rotate = true;                 // with `accurate`, where the model can be (RotateResidual)
   // What gets 16-bit activations, with a profile of per-token ones (QuantizeOptions::protect,
   // ProtectSearch). Both empty: 15% more products with `accurate`, none with `compat`.

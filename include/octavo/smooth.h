@@ -18,7 +18,8 @@ namespace octavo {
 // then do not see. The loss is 1 - cosine between the vectors of the FP32 and of the quantized
 // model.
 struct AlphaSearch {
-  size_t evaluations = 80;    // quantized models that are tried, at most
+  Activations activations = Activations::per_tensor;  // how the quantized model will run
+  size_t evaluations = 80;                            // quantized models that are tried, at most
   std::filesystem::path log;  // what was tried, to go on from after a stop; empty: none
 };
 
@@ -29,11 +30,11 @@ enum class RotateResidual : uint8_t { no, if_possible, yes };
 
 struct SmoothOptions {
   double alpha = 0.8;  // s_j = x_j^alpha / w_j^(1 - alpha); 0..1
-  // How the quantized model will run, which says what x and w are. One scale for a whole
-  // activation: the largest number that calibration saw in channel j, and the largest of row j of
-  // the weights. A scale a token: how large the channel is beside the others of its token, and the
-  // row's length.
-  Activations activations = Activations::per_tensor;
+  // What x and w are. per_tensor: the largest number that calibration saw in channel j, and the
+  // largest of row j of the weights. Else: how large the channel is beside the others of its token,
+  // and the row's length: better on the whole where a token has a scale of its own, but not for
+  // every text (docs/quantization.md).
+  Activations factors = Activations::per_tensor;
   std::optional<AlphaSearch> search;  // alpha is then what is found
   RotateResidual rotate = RotateResidual::no;
   std::optional<double> alpha_rotated;  // instead of alpha where it was; a search has no use for it

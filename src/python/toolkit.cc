@@ -41,8 +41,8 @@ Activations activations_of(const std::string& name) {
 }
 
 // alpha="auto": None here, and what goes with it.
-AlphaSearch search_of(size_t evaluations, const Paths& log) {
-  return {.evaluations = evaluations, .log = log.value_or(Path())};
+AlphaSearch search_of(Activations activations, size_t evaluations, const Paths& log) {
+  return {.activations = activations, .evaluations = evaluations, .log = log.value_or(Path())};
 }
 
 Path source_of(const Path& model, HubWeights weights) {
@@ -64,11 +64,10 @@ SmoothReport smooth(const Path& fp32, const Path& output, std::optional<double> 
                     bool rotate, const Paths& tokenizer, const Paths& calibration,
                     const nb::object& callback) {
   SmoothOptions options;
-  options.activations = activations_of(activations);
   if (alpha) {
     options.alpha = *alpha;
   } else {
-    options.search = search_of(evaluations, search_log);
+    options.search = search_of(activations_of(activations), evaluations, search_log);
   }
   if (rotate) options.rotate = RotateResidual::yes;
   options.tokenizer = tokenizer.value_or(Path());
@@ -145,7 +144,7 @@ BuildReport build(const Path& source, const Path& output, const std::string& pro
   options.profile = named<Profile>("profile", profile,
                                    {{"compat", Profile::compat}, {"accurate", Profile::accurate}});
   options.alpha = alpha;
-  if (search) options.search = search_of(evaluations, search_log);
+  if (search) options.search = search_of(Activations::per_tensor, evaluations, search_log);
   options.rotate = rotate;
   options.protect = std::move(protect);
   options.target_cos = target_cos;

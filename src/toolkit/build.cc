@@ -175,7 +175,7 @@ class Build {
     smooth.rotate = recipe.rotate;
     smooth.alpha_rotated = recipe.alpha_rotated;
     smooth.search = options().search;
-    smooth.activations = recipe.activations;
+    if (smooth.search) smooth.search->activations = recipe.activations;
     smooth.tokenizer = folder_;
     smooth.calibration = options().calibration;
     if (!options().calibration.empty()) {

@@ -93,7 +93,7 @@ class Smoothing {
     texts_ = std::move(seen);
   }
 
-  bool per_token() const { return options_.activations != Activations::per_tensor; }
+  bool for_tokens() const { return options_.factors != Activations::per_tensor; }
 
   Result<Model> quantized(std::span<const double> alphas) const {
     Model model = model_;
@@ -110,7 +110,7 @@ class Smoothing {
     Judgement::Subject subject{.fp32 = model_,
                                .texts = held_out_,
                                .pooling = pooling_,
-                               .per_token = per_token(),
+                               .per_token = wanted.activations != Activations::per_tensor,
                                .make = {},
                                .inputs = {}};
     subject.make = [&](std::span<const double> alphas) { return quantized(alphas); };
@@ -119,7 +119,7 @@ class Smoothing {
       subject.inputs += group.input;
       subject.inputs.append(reinterpret_cast<const char*>(maxima.data()),
                             maxima.size() * sizeof(float));
-      if (!per_token()) continue;
+      if (!for_tokens()) continue;
       const std::vector<float>& shares = stats_.channel_share[group.input];
       subject.inputs.append(reinterpret_cast<const char*>(shares.data()),
                             shares.size() * sizeof(float));
@@ -161,9 +161,9 @@ class Smoothing {
     if (groups_.groups.empty()) return nothing_to_smooth();
     std::vector<std::string> values;
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
-    OCTAVO_TRY(stats_,
-               calibrate(model, texts_, values,
-                         per_token() ? Gathered::largest_and_share : Gathered::largest, progress_));
+    OCTAVO_TRY(stats_, calibrate(model, texts_, values,
+                                 for_tokens() ? Gathered::largest_and_share : Gathered::largest,
+                                 progress_));
     stats_.shapes = std::move(shapes);
     return Done{};
   }

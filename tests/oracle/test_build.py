@@ -126,7 +126,7 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     # Step by step the same bytes; vanilla is that of the other profile.
     octavo("import", tiny / "bert", "-o", tmp_path / "fp32")
     octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", tmp_path / "s.onnx", "--tokenizer", tmp_path / "fp32",
-           "--alpha", "0.45", "--activations", "per-token")
+           "--alpha", "0.45")
     octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8",
            "--compensate", "--max-extra-macs", "15%", "--tokenizer", tmp_path / "fp32", *QUANTIZE)
     assert (folder / MODELS[0]).read_bytes() == (tmp_path / MODELS[0]).read_bytes()

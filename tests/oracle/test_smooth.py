@@ -166,7 +166,7 @@ def test_formula(octavo, tiny, name, activations, tmp_path):
     texts = tmp_path / "few.jsonl"
     texts.write_text("\n".join(json.dumps({"text": t}) for t in FEW))
     fp32, out = tmp_path / "model.onnx", tmp_path / "s.onnx"
-    report = smooth(octavo, fp32, out, tmp_path, "--calibration", texts, "--activations", activations)
+    report = smooth(octavo, fp32, out, tmp_path, "--calibration", texts, "--factors", activations)
     config = json.loads((tmp_path / "config.json").read_text())
     before = {i.name: numpy_helper.to_array(i) for i in onnx.load(fp32).graph.initializer}
     smoothed = onnx.load(out)

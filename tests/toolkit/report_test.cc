@@ -195,7 +195,7 @@ TEST(Report, SaysWhatTheProfileIs) {
   in.build.smoothing.rotated_width = 576;
   report = make_report(in);
   EXPECT_EQ(report["settings"]["alpha"], 0.4);
-  EXPECT_TRUE(contains(model_card(report), "--alpha 0.4 --activations per-token --rotate"));
+  EXPECT_TRUE(contains(model_card(report), "--alpha 0.4 --rotate"));
 }
 
 TEST(Report, HistoryGrowsOnlyWithChanges) {

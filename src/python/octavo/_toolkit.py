@@ -77,9 +77,8 @@ def smooth(
         fp32: ONNX file.
         output: ONNX file to write; it gets a sidecar when `fp32` has one.
         alpha: share of the outliers that moves, 0 to 1, or "auto": searched for every site.
-        activations: the scales that the quantized model will run with; what moves is measured for them.
-        evaluations, search_log: of alpha="auto": models to try at most (7 to 10000), a file to go
-            on from after a stop.
+        activations, evaluations, search_log: of alpha="auto": the scales that the quantized model
+            will run with, models to try at most (7 to 10000), a file to go on from after a stop.
         rotate: first rotate the residual stream (RMSNorm models).
         tokenizer: folder with tokenizer.json; None for the model's.
         calibration: one text a line, or JSON Lines with "text"; None for the built-in texts.
