@@ -49,7 +49,7 @@ struct BuildOptions {
   std::string date;          // of a new entry in the change history; empty: today, UTC
 };
 
-// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.45 a scale a token: each
+// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token: each
 // collapses or loses with the other's (docs/quantization.md). A rotated stream has smaller outliers
 // left.
 struct BuildRecipe {

@@ -20,11 +20,13 @@ constexpr const char* kDescription =
 
 Every input X of constant-weight MatMuls or Gemms is divided by one factor a
 channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
-s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts. 1/s
-goes into the constants that make X (a norm's gain, the columns of the MatMul
-above, ...) where that changes nothing else, else into an explicit Mul. The
-result is the same function: the FP32 outputs before and after are compared on
-texts of all lengths, and nothing is written unless they agree to 1e-4.)";
+s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts; with
+--factors per-token the channel's usual share of its token and the length of the
+weights' row take the place of the maxima. 1/s goes into the
+constants that make X (a norm's gain, the columns of the MatMul above, ...) where
+that changes nothing else, else into an explicit Mul. The result is the same
+function: the FP32 outputs before and after are compared on texts of all lengths,
+and nothing is written unless they agree to 1e-4.)";
 
 constexpr const char* kFooter =
     R"(Output: for every input where 1/s went, the range of s, and how uneven the
@@ -42,6 +44,7 @@ also when the outputs do not agree.)";
 struct Arguments {
   AlphaFlags alpha;
   std::string activations = "per-tensor";
+  std::string factors = "per-tensor";
   std::string fp32;
   std::string output;
   std::string tokenizer;
@@ -178,8 +181,16 @@ void add_smooth(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"per-tensor", "per-token"}))
       ->capture_default_str();
   command
+      ->add_option(
+          "--factors", args->factors,
+          "what s is made of: the largest numbers (per-tensor), or a channel's share of its "
+          "token and the length of the weights' row (per-token)")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"per-tensor", "per-token"}))
+      ->capture_default_str();
+  command
       ->add_option("--calibration", args->calibration,
-                   "one text a line, or JSON Lines with a \"text\" field (default: 291 built-in "
+                   "one text a line, or JSON Lines with a \"text\" field (default: 384 built-in "
                    "texts in many languages and code)")
       ->type_name("FILE");
   command->add_flag("--rotate", args->rotate,
@@ -190,9 +201,12 @@ void add_smooth(CLI::App& app, Context& context) {
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
     if (args->rotate) args->options.rotate = RotateResidual::yes;
+    const auto kind = [](const std::string& name) {
+      return name == "per-token" ? Activations::per_token : Activations::per_tensor;
+    };
+    args->options.factors = kind(args->factors);
     if (args->alpha.automatic()) {
-      args->alpha.search.activations =
-          args->activations == "per-token" ? Activations::per_token : Activations::per_tensor;
+      args->alpha.search.activations = kind(args->activations);
       args->options.search = args->alpha.search;
     } else {
       args->options.alpha = args->alpha.number();

@@ -19,6 +19,11 @@ using ValueShapes = std::map<std::string, std::vector<Shape>>;
 struct CalibrationStats {
   // value name -> max |x| per channel of its last axis, over every token of every text.
   std::map<std::string, std::vector<float>> channel_absmax;
+  // value name -> how large each channel is beside the others of its token: the fourth root of the
+  // mean, over the same tokens, of (|x| / root mean square of the token)^4. For activations with a
+  // scale a token: what a few tokens with huge numbers do to their own scale is theirs alone. Empty
+  // where that was not asked for; smoothquant() uses it where it is there.
+  std::map<std::string, std::vector<float>> channel_share;
   ValueShapes shapes;
   uint64_t texts = 0;
   uint64_t tokens = 0;

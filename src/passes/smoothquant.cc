@@ -8,6 +8,21 @@ namespace octavo {
 
 namespace {
 
+// The length of each row, over all weights of the group.
+Result<std::vector<float>> group_lengths(const Graph& graph, const GraphIndex& index,
+                                         const SmoothGroup& group) {
+  std::vector<double> sums(static_cast<size_t>(group.channels), 0.0);
+  for (const SmoothWeight& weight : group.weights) {
+    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
+    const std::vector<double> own = squares_along(tensor, weight.axis);
+    tensor.drop_pages();
+    for (size_t j = 0; j < sums.size(); ++j) sums[j] += own[j];
+  }
+  std::vector<float> lengths(sums.size());
+  for (size_t j = 0; j < sums.size(); ++j) lengths[j] = static_cast<float>(std::sqrt(sums[j]));
+  return lengths;
+}
+
 Result<std::vector<float>> group_absmax(const Graph& graph, const GraphIndex& index,
                                         const SmoothGroup& group) {
   std::vector<float> most(static_cast<size_t>(group.channels), 0.0F);
@@ -57,12 +72,14 @@ class Smoother {
   }
 
   Status add(const SmoothGroup& group, double alpha) {
-    const auto seen = stats_.channel_absmax.find(group.input);
-    if (seen == stats_.channel_absmax.end() ||
-        seen->second.size() != static_cast<size_t>(group.channels))
-      return Error{Code::invalid_input,
-                   "calibration saw no " + std::to_string(group.channels) + " channels"};
-    OCTAVO_TRY(const std::vector<float> weight, group_absmax(graph_, index_, group));
+    OCTAVO_TRY(const std::vector<float>* absmax, seen(stats_.channel_absmax, group));
+    const bool per_token = !stats_.channel_share.empty();
+    const std::vector<float>* activation = absmax;
+    if (per_token) {
+      OCTAVO_TRY(activation, seen(stats_.channel_share, group));
+    }
+    OCTAVO_TRY(const std::vector<float> weight, per_token ? group_lengths(graph_, index_, group)
+                                                          : group_absmax(graph_, index_, group));
 
     ChannelTrace trace(graph_, index_, stats_.shapes);
     const Status folded = fold(trace, group);
@@ -75,7 +92,7 @@ class Smoother {
       done.weights.push_back(w.name);
       done.nodes.push_back(graph_.nodes[w.node].name);
     }
-    done.scale = smoothing_scale(seen->second, weight, alpha, trace.ties());
+    done.scale = smoothing_scale(*activation, weight, alpha, trace.ties());
     const auto scale = std::make_shared<const std::vector<float>>(done.scale);
     for (const SmoothWeight& w : group.weights)
       edits_.push_back({w.edge, along_axis(w.axis, group.channels), true, scale});
@@ -92,7 +109,7 @@ class Smoother {
         done.value = group.input + "_smoothed_" + std::to_string(i);
       muls_.push_back({group.input, done.value, group.readers, scale});
     }
-    measure(done, seen->second);
+    measure(done, *absmax);
     done_.push_back(std::move(done));
     return Done{};
   }
@@ -104,6 +121,15 @@ class Smoother {
   }
 
  private:
+  static Result<const std::vector<float>*> seen(
+      const std::map<std::string, std::vector<float>>& sizes, const SmoothGroup& group) {
+    const auto found = sizes.find(group.input);
+    if (found == sizes.end() || found->second.size() != static_cast<size_t>(group.channels))
+      return Error{Code::invalid_input,
+                   "calibration saw no " + std::to_string(group.channels) + " channels"};
+    return &found->second;
+  }
+
   Status fold(ChannelTrace& trace, const SmoothGroup& group) const {
     OCTAVO_TRY(const Shape shape, trace.shape(group.input));
     if (shape.empty() || shape.back() != group.channels)

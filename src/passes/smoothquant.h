@@ -2,7 +2,14 @@
 // SmoothQuant (Xiao et al., 2023, arXiv 2211.10438).
 //
 //   before:  Y_i = X W_i                      for every constant-weight MatMul that reads X
-//   after:   Y_i = (X / s)(s W_i)             s_j = max|X_j|^alpha / max_i,k |W_i,jk|^(1 - alpha)
+//   after:   Y_i = (X / s)(s W_i)             s_j = x_j^alpha / w_j^(1 - alpha)
+//
+//   for one scale an activation:  x_j = max|X_j|        w_j = max_i,k |W_i,jk|    (the paper's)
+//   for a scale a token:          x_j = channel_share   w_j = (sum_i,k W_i,jk^2)^(1/2)
+//
+// With a scale a token, the rounding of X / s adds to a column of Y_i noise of the energy
+// step^2 / 12 * sum_j s_j^2 W_jk^2: a row of the weights counts by its length, not by its largest
+// number, and the step follows from the token's own channels, not from the largest of all texts.
 //
 // 1/s is written into the constants that make X wherever that changes nothing else (a norm's gain,
 // the columns of the MatMul above, ...: ChannelTrace), and is an explicit Mul before the group
@@ -60,8 +67,8 @@ struct SmoothedGroup {
 };
 
 // Rewrites the model. groups must come from this very graph; every group needs an entry of its size
-// in stats.channel_absmax, and one of `alphas`. Errors: invalid_input (an alpha outside 0..1, a
-// missing entry), and what loading weights meets.
+// in stats.channel_absmax (and in channel_share, unless that is empty), and one of `alphas`.
+// Errors: invalid_input (an alpha outside 0..1, a missing entry), and what loading weights meets.
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
                                                const CalibrationStats& stats,
                                                std::span<const double> alphas);
@@ -73,7 +80,9 @@ Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups&
 
 // max |w| for every index of `axis`. Precondition: float32, axis < rank.
 std::vector<float> absmax_along(const Tensor& weight, size_t axis);
-// s of one group; tied channels share the maxima of their class. Channels that calibration never
+// Sum of w^2 for every index of `axis`. The same precondition.
+std::vector<double> squares_along(const Tensor& weight, size_t axis);
+// s of one group; tied channels share the largest of their class. Channels that calibration never
 // saw active, or whose weights are all zero (or denormal), get 1: there is nothing to balance, and
 // any other number would amplify what a later text puts there. s is kept within 2^-20 .. 2^20, so
 // that X / s and s W stay finite.

@@ -70,6 +70,20 @@ std::vector<float> absmax_along(const Tensor& weight, size_t axis) {
   return most;
 }
 
+std::vector<double> squares_along(const Tensor& weight, size_t axis) {
+  const Shape& shape = weight.shape();
+  const auto size = static_cast<size_t>(shape[axis]);
+  size_t inner = 1;
+  for (size_t d = axis + 1; d < shape.size(); ++d) inner *= static_cast<size_t>(shape[d]);
+  const size_t outer = size * inner == 0 ? 0 : static_cast<size_t>(weight.size()) / (size * inner);
+  std::vector<double> sums(size, 0.0);
+  const float* w = weight.data<float>();
+  for (size_t o = 0; o < outer; ++o)
+    for (size_t i = 0; i < size; ++i)
+      for (size_t k = 0; k < inner; ++k, ++w) sums[i] += double{*w} * *w;
+  return sums;
+}
+
 std::vector<float> smoothing_scale(std::span<const float> activation, std::span<const float> weight,
                                    double alpha, std::span<const ChannelTie> ties) {
   Classes classes(activation.size(), ties);

@@ -176,6 +176,7 @@ class Build {
     const BuildRecipe recipe = recipe_of(options());
     OCTAVO_CHECK(check_size(recipe));
     smooth.alpha = recipe.alpha;
+    smooth.factors = recipe.activations;
     smooth.rotate = recipe.rotate;
     smooth.alpha_rotated = recipe.alpha_rotated;
     smooth.search = options().search;
@@ -355,7 +356,7 @@ class Build {
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
   if (options.profile == Profile::accurate)
-    recipe = {0.45,
+    recipe = {0.5,
               Activations::per_token,
               TableType::int8,
               true,

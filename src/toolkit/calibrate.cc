@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/float_environment.h"
 #include "embed/signature.h"
 #include "embed/token_feeds.h"
 
@@ -46,9 +47,35 @@ bool absmax(const Tensor& tensor, std::vector<float>& most) {
   return finite;
 }
 
-// Maxima of all threads: max does not care about the order.
-class Maxima {
+// Sums of fourth powers, in steps of 2^-64: whole numbers do not care about the order.
+__extension__ using WholeSum = unsigned __int128;
+constexpr int kFraction = 64;
+
+// Of the rows of one text, from the first to the last: (|x| / root mean square of the row)^4.
+std::vector<double> shares(const Tensor& tensor) {
+  const auto width = static_cast<size_t>(tensor.shape().back());
+  std::vector<double> sums(width, 0.0);
+  if (width == 0) return sums;
+  const FloatEnvironment environment;
+  const float* x = tensor.data<float>();
+  for (int64_t rows = tensor.size() / static_cast<int64_t>(width); rows > 0; --rows, x += width) {
+    double squares = 0;
+    for (size_t j = 0; j < width; ++j) squares += double{x[j]} * x[j];
+    if (squares == 0) continue;
+    const double one = static_cast<double>(width) / squares;
+    for (size_t j = 0; j < width; ++j) {
+      const double share = double{x[j]} * x[j] * one;
+      sums[j] += share * share;
+    }
+  }
+  return sums;
+}
+
+// What all threads saw, whatever the order.
+class Sizes {
  public:
+  explicit Sizes(Gathered gathered) : gathered_(gathered) {}
+
   Status add(const std::string& value, const Tensor& tensor) {
     if (tensor.dtype() != DType::f32 || tensor.rank() == 0)
       return Error{Code::invalid_input, "\"" + value + "\" is no float32 tensor with channels"};
@@ -56,6 +83,8 @@ class Maxima {
     if (!absmax(tensor, own))
       return Error{Code::invalid_input,
                    "\"" + value + "\" holds NaN or infinity; the model is broken before smoothing"};
+    std::vector<double> own_shares;
+    if (gathered_ == Gathered::largest_and_share) own_shares = shares(tensor);
     const std::lock_guard lock(mutex_);
     std::vector<float>& most = all_[value];
     if (most.empty()) most.resize(own.size(), 0.0F);
@@ -64,13 +93,34 @@ class Maxima {
                                             " channels now, " + std::to_string(most.size()) +
                                             " before"};
     for (size_t j = 0; j < own.size(); ++j) most[j] = std::max(most[j], own[j]);
+    if (own_shares.empty()) return Done{};
+    Shares& sums = shares_[value];
+    sums.tokens += static_cast<uint64_t>(tensor.size()) / own.size();
+    sums.channels.resize(own.size());
+    for (size_t j = 0; j < own.size(); ++j)
+      sums.channels[j] += static_cast<WholeSum>(std::ldexp(own_shares[j], kFraction));
     return Done{};
   }
-  std::map<std::string, std::vector<float>> take() { return std::move(all_); }
+
+  void take(CalibrationStats& stats) {
+    stats.channel_absmax = std::move(all_);
+    for (const auto& [value, sums] : shares_) {
+      std::vector<float>& out = stats.channel_share[value];
+      for (const WholeSum sum : sums.channels)
+        out.push_back(static_cast<float>(std::sqrt(std::sqrt(
+            std::ldexp(static_cast<double>(sum), -kFraction) / static_cast<double>(sums.tokens)))));
+    }
+  }
 
  private:
+  struct Shares {
+    std::vector<WholeSum> channels;
+    uint64_t tokens = 0;
+  };
+  const Gathered gathered_;
   std::mutex mutex_;
   std::map<std::string, std::vector<float>> all_;
+  std::map<std::string, Shares> shares_;
 };
 
 }  // namespace
@@ -128,9 +178,10 @@ Result<ValueShapes> observe_shapes(const StreamedModel& model, std::span<const i
 
 Result<CalibrationStats> calibrate(const StreamedModel& model,
                                    std::span<const std::vector<int64_t>> texts,
-                                   std::span<const std::string> values, const Progress& progress) {
+                                   std::span<const std::string> values, Gathered gathered,
+                                   const Progress& progress) {
   OCTAVO_TRY(const auto inputs, read_signature_inputs(model.graph()));
-  Maxima maxima;
+  Sizes sizes(gathered);
   StreamedRun run;
   std::vector<std::vector<Feed>> feeds;
   for (const auto& ids : texts) {
@@ -139,13 +190,13 @@ Result<CalibrationStats> calibrate(const StreamedModel& model,
   run.texts = feeds;
   run.watch.assign(values.begin(), values.end());
   run.tap = [&](size_t, const std::string& value, const Tensor& tensor) {
-    return maxima.add(value, tensor);
+    return sizes.add(value, tensor);
   };
   run.progress = [&](size_t done, size_t total) { report(progress, "calibrate", done, total); };
   run.what = "calibration text";
   OCTAVO_CHECK(model.run(std::move(run)));
   CalibrationStats stats;
-  stats.channel_absmax = maxima.take();
+  sizes.take(stats);
   stats.texts = texts.size();
   for (const auto& ids : texts) stats.tokens += ids.size();
   return stats;

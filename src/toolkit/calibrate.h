@@ -1,6 +1,6 @@
 #pragma once
-// Runs calibration texts through the executor, one by one and unpadded, and keeps the largest |x| a
-// channel of the watched values. The result does not depend on the order of the texts, on the
+// Runs calibration texts through the executor, one by one and unpadded, and keeps how large each
+// channel of the watched values is. The result does not depend on the order of the texts, on the
 // number of threads, or on how many parts the weights are taken in (runtime/streamed.h).
 
 #include <cstdint>
@@ -29,11 +29,15 @@ Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenize
 // sequence length wherever the graph's inputs leave them open. `ids` are any valid token ids.
 Result<ValueShapes> observe_shapes(const StreamedModel& model, std::span<const int64_t> ids);
 
+// What is kept of a channel: its largest |x|, or also its share of the tokens (CalibrationStats).
+enum class Gathered : uint8_t { largest, largest_and_share };
+
 // values: names in the graph whose last axis is the channel. Errors: invalid_input naming the value
 // and text that gave NaN or infinity.
 Result<CalibrationStats> calibrate(const StreamedModel& model,
                                    std::span<const std::vector<int64_t>> texts,
                                    std::span<const std::string> values,
+                                   Gathered gathered = Gathered::largest,
                                    const Progress& progress = {});
 
 }  // namespace octavo

@@ -19,5 +19,6 @@ Texts european();  // Greek, Turkish, Finnish, Hungarian, Latin, Esperanto, ...
 Texts asian();
 Texts code();
 Texts fragments();  // words, numbers, lists, URLs, markup
+Texts messages();   // greetings, thanks, answers of a few words
 
 }  // namespace octavo::calibration

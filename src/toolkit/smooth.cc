@@ -93,6 +93,8 @@ class Smoothing {
     texts_ = std::move(seen);
   }
 
+  bool for_tokens() const { return options_.factors != Activations::per_tensor; }
+
   Result<Model> quantized(std::span<const double> alphas) const {
     Model model = model_;
     OCTAVO_CHECK(smoothquant(model, groups_, stats_, alphas));
@@ -117,6 +119,10 @@ class Smoothing {
       subject.inputs += group.input;
       subject.inputs.append(reinterpret_cast<const char*>(maxima.data()),
                             maxima.size() * sizeof(float));
+      if (!for_tokens()) continue;
+      const std::vector<float>& shares = stats_.channel_share[group.input];
+      subject.inputs.append(reinterpret_cast<const char*>(shares.data()),
+                            shares.size() * sizeof(float));
     }
     OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), wanted.log, pool_));
     std::vector<std::string> roles;
@@ -155,7 +161,9 @@ class Smoothing {
     if (groups_.groups.empty()) return nothing_to_smooth();
     std::vector<std::string> values;
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
-    OCTAVO_TRY(stats_, calibrate(model, texts_, values, progress_));
+    OCTAVO_TRY(stats_, calibrate(model, texts_, values,
+                                 for_tokens() ? Gathered::largest_and_share : Gathered::largest,
+                                 progress_));
     stats_.shapes = std::move(shapes);
     return Done{};
   }

@@ -113,7 +113,7 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     build(tiny / "bert", folder, "--min-cos", "0.5", "--profile", "accurate")
     settings, protection = report_of(folder)["settings"], report_of(folder)["protection"]
     assert {k: settings[k] for k in ("profile", "alpha", "activations", "table", "rounding", "max_extra_macs")} == {
-        "profile": "accurate", "alpha": 0.45, "activations": "per-token", "table": "int8", "rounding": "compensated",
+        "profile": "accurate", "alpha": 0.5, "activations": "per-token", "table": "int8", "rounding": "compensated",
         "max_extra_macs": 0.15}
     assert sum(s["share"] for s in protection["sites"]) == pytest.approx(1, abs=1e-4)
     assert protection["extra_macs"] == pytest.approx(
@@ -126,7 +126,7 @@ def test_the_accurate_profile(built, build, octavo, tiny, tmp_path):
     # Step by step the same bytes; vanilla is that of the other profile.
     octavo("import", tiny / "bert", "-o", tmp_path / "fp32")
     octavo("smooth", "--fp32", tmp_path / "fp32/model.onnx", "--output", tmp_path / "s.onnx", "--tokenizer", tmp_path / "fp32",
-           "--alpha", "0.45")
+           "--alpha", "0.5", "--factors", "per-token")
     octavo("quantize", tmp_path / "s.onnx", tmp_path / MODELS[0], "--activations", "per-token", "--table", "int8",
            "--compensate", "--max-extra-macs", "15%", "--tokenizer", tmp_path / "fp32", *QUANTIZE)
     assert (folder / MODELS[0]).read_bytes() == (tmp_path / MODELS[0]).read_bytes()

@@ -181,10 +181,15 @@ def test_foreign(octavo, file, tmp_path):
             assert relative(b[mask > 0], a[mask > 0]) < 1e-4, (batch, length, side)
 
 
-def formula(x, weights, groups=None, alpha=0.8):
-    """s as the paper has it; `groups` [channels] numbers those that must share one."""
-    x = np.abs(x.reshape(-1, x.shape[-1])).max(0).astype(np.float64)
-    w = np.max([np.abs(w).max(1) for w in weights], 0).astype(np.float64)
+def formula(x, weights, activations, groups=None, alpha=0.8):
+    """s as the paper has it, or as a scale a token wants it; `groups` [channels] numbers those that must share one."""
+    if activations == "per-tensor":
+        x = np.abs(x.reshape(-1, x.shape[-1])).max(0).astype(np.float64)
+        w = np.max([np.abs(w).max(1) for w in weights], 0).astype(np.float64)
+    else:
+        squares = x.astype(np.float64) ** 2
+        x = ((squares / squares.mean(1, keepdims=True)) ** 2).mean(0) ** 0.25
+        w = np.sqrt(np.sum([(w.astype(np.float64) ** 2).sum(1) for w in weights], 0))
     if groups is not None:
         for g in np.unique(groups):
             x[groups == g] = x[groups == g].max()
@@ -192,14 +197,15 @@ def formula(x, weights, groups=None, alpha=0.8):
     return x ** alpha / w ** (1 - alpha)
 
 
+@pytest.mark.parametrize("activations", ["per-tensor", "per-token"])
 @pytest.mark.parametrize("name", ["llama", "qwen3", "bert"])
-def test_formula(octavo, tiny, name, tmp_path):
+def test_formula(octavo, tiny, name, activations, tmp_path):
     """s read back from the files equals numpy's, from activations that onnxruntime gives."""
     octavo("import", tiny / name, "-o", tmp_path)
     texts = tmp_path / "few.jsonl"
     texts.write_text("\n".join(json.dumps({"text": t}) for t in FEW))
     fp32, out = tmp_path / "model.onnx", tmp_path / "s.onnx"
-    report = smooth(octavo, fp32, out, tmp_path, "--calibration", texts)
+    report = smooth(octavo, fp32, out, tmp_path, "--calibration", texts, "--factors", activations)
     config = json.loads((tmp_path / "config.json").read_text())
     before = {i.name: numpy_helper.to_array(i) for i in onnx.load(fp32).graph.initializer}
     smoothed = onnx.load(out)
@@ -216,7 +222,7 @@ def test_formula(octavo, tiny, name, tmp_path):
             heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
             width = x.shape[-1] // heads
             groups = np.array([h // (heads // kv) * width + d for h in range(heads) for d in range(width)])
-        expected = formula(x, [before[w] for w in site["weights"]], groups)
+        expected = formula(x, [before[w] for w in site["weights"]], activations, groups)
         for w in site["weights"]:
             assert np.all(before[w] != 0)
             # Its columns may have been divided for the next group: then by one number a column.

@@ -69,6 +69,12 @@ TEST(Absmax, AlongEitherAxis) {
   EXPECT_EQ(absmax_along(w, 1), (std::vector<float>{3, 5, 2}));
 }
 
+TEST(Squares, AlongEitherAxis) {
+  const Tensor w = Tensor::of<float>({2, 3}, {1, -5, 2, -3, 4, 0});
+  EXPECT_EQ(squares_along(w, 0), (std::vector<double>{30, 25}));
+  EXPECT_EQ(squares_along(w, 1), (std::vector<double>{10, 41, 4}));
+}
+
 TEST(OutlierRatio, IsMaxOverMedian) {
   EXPECT_DOUBLE_EQ(outlier_ratio(std::vector<float>{1, 2, 30, 3, 0}), 10.0);
   EXPECT_DOUBLE_EQ(outlier_ratio(std::vector<float>{0, 0}), 1.0);
@@ -223,6 +229,32 @@ TEST(SmoothQuant, FoldsInPlace) {
   EXPECT_EQ(values_of(s.model.graph, "gain"), (std::vector<float>{0.5F, -0.5F, 0.375F, -0.25F}));
   EXPECT_EQ(values_of(s.model.graph, "w"), (std::vector<float>{1, 0, 0, -2, 4, 4, -8, 0}));
   EXPECT_TRUE(s.model.graph.find_initializer("w")->lazy());
+}
+
+TEST(SmoothQuant, WithAScaleATokenSharesAndLengthsTakeThePlaceOfMaxima) {
+  Graphs g;
+  const Value x = g.node("Mul", {g.input("x", kHidden), g.weight("gain", {4})}, kHidden);
+  // Rows of length 5, 1, 2 and 8 over both weights.
+  const Value a = g.b.op(
+      "MatMul", {x, g.b.initializer(Initializer("a", Tensor::of<float>({4, 1}, {3, 1, 0, 0})))});
+  const Value b = g.b.op(
+      "MatMul", {x, g.b.initializer(Initializer("b", Tensor::of<float>({4, 1}, {-4, 0, 2, -8})))});
+  Model model = g.finish(g.b.op("Add", {a, b}));
+  const auto groups = find_smooth_groups(model.graph, g.shapes);
+  ASSERT_TRUE(groups);
+  CalibrationStats stats;
+  stats.shapes = g.shapes;
+  stats.channel_absmax[x.name] = {1000, 1000, 1000, 1};
+  stats.channel_share[x.name] = {5, 4, 0.5F, 2};
+  const auto done = smoothquant(model, *groups, stats, 0.5);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ((*done)[0].scale, (std::vector<float>{1, 2, 0.5F, 0.5F}));
+  EXPECT_DOUBLE_EQ((*done)[0].outlier_before, 1.0);  // of the maxima, as always
+
+  stats.channel_share = {{"another", {1, 1, 1, 1}}};
+  const auto missing = smoothquant(model, *groups, stats, 0.5);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, Code::invalid_input);
 }
 
 TEST(SmoothQuant, InsertsAMulWhereTheResidualReadsToo) {

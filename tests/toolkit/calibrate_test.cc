@@ -78,6 +78,32 @@ TEST(Calibrate, IsTheLargestOfAllTokensOfAllTexts) {
   EXPECT_EQ(seen, (std::set<std::vector<float>>{{14, 7}}));
 }
 
+TEST(Calibrate, SharesDoNotCareAboutOrderOrTheSizeOfATokensNumbers) {
+  // Row 20 has the ratio 3 : 1 where all others have 2 : 1.
+  const Texts texts = {{1, 20}, {7}, {3, 3, 3, 3}, {5, 0}};
+  const std::vector<std::string> values = {"y"};
+  std::set<std::vector<float>> seen;
+  for (const int threads : {1, 2, 5}) {
+    const StreamedModel model = streamed(lookup({"batch", "sequence"}, {30000, 10000}), threads);
+    for (Texts order = texts; order.size() == 4; order.push_back({})) {
+      std::reverse(order.begin(), order.end());
+      const auto stats = calibrate(model, order, values, Gathered::largest_and_share);
+      ASSERT_TRUE(stats) << stats.error().message;
+      EXPECT_EQ(stats->channel_absmax.at("y")[0], 60000);
+      seen.insert(stats->channel_share.at("y"));
+    }
+    const auto without = calibrate(model, texts, values);
+    ASSERT_TRUE(without);
+    EXPECT_TRUE(without->channel_share.empty());
+  }
+  ASSERT_EQ(seen.size(), 1U);
+  // x^2 / mean square is 8/5 and 2/5, of row 20 9/5 and 1/5, of row 0 nothing; nine tokens.
+  const double large = (7 * 1.6 * 1.6 + 1.8 * 1.8) / 9;
+  const double small = (7 * 0.4 * 0.4 + 0.2 * 0.2) / 9;
+  EXPECT_FLOAT_EQ((*seen.begin())[0], static_cast<float>(std::pow(large, 0.25)));
+  EXPECT_FLOAT_EQ((*seen.begin())[1], static_cast<float>(std::pow(small, 0.25)));
+}
+
 TEST(Calibrate, NamesTheTextThatBreaks) {
   for (const float bad :
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
@@ -96,7 +122,7 @@ TEST(Calibrate, ReportsProgressInOrder) {
   const StreamedModel model = streamed(lookup({"batch", "sequence"}));
   std::vector<uint64_t> steps;
   const Texts texts(9, {1, 2});
-  ASSERT_TRUE(calibrate(model, texts, std::vector<std::string>{"y"},
+  ASSERT_TRUE(calibrate(model, texts, std::vector<std::string>{"y"}, Gathered::largest,
                         [&](std::string_view, uint64_t done, uint64_t total) {
                           steps.push_back(done);
                           EXPECT_EQ(total, 9U);

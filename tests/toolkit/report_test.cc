@@ -185,7 +185,7 @@ TEST(Report, SaysWhatTheProfileIs) {
   report = make_report(in);
   EXPECT_EQ(report["settings"]["activations"], "per-token");
   EXPECT_EQ(report["settings"]["table"], "int8");
-  EXPECT_EQ(report["settings"]["alpha"], 0.45);
+  EXPECT_EQ(report["settings"]["alpha"], 0.5);
   const std::string card = model_card(report);
   EXPECT_TRUE(contains(card, "a scale for every token"));
   EXPECT_TRUE(contains(card, "--activations per-token --table int8"));
