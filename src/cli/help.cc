@@ -63,6 +63,8 @@ std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positi
   std::string left = option->get_name(is_positional, !is_positional);
   for (size_t at = 0; (at = left.find(',', at)) != std::string::npos; at += 2)
     left.replace(at, 1, ", ");
+  // CLI11 spells a flag that takes back a default with the value that it gives.
+  if (const size_t at = left.find("{false}"); at != std::string::npos) left.erase(at);
   if (!is_positional && option->get_items_expected_max() > 0) left += " " + value_name(*option);
   std::string description = option->get_description();
   if (!option->get_default_str().empty())

@@ -50,8 +50,11 @@ struct Runnable {
 #if defined(__x86_64__)
     if (has_avx2()) tables[count++] = &kAvx2;
     if (has_avx512vnni()) tables[count++] = &kAvx512Vnni;
-    // Tiles are the process's from then on: not asked for where another table is named.
-    const bool other = *wanted() != '\0' && std::strcmp(wanted(), kAmx.name) != 0;
+    // Tiles are the process's from then on: not asked for where another table is named. A name that
+    // nobody knows asks: the error lists what could be named.
+    bool other = false;
+    for (const Table* table : {&kRef, &kAvx2, &kAvx512Vnni})
+      other = other || std::strcmp(wanted(), table->name) == 0;
     if (!other && has_avx512vnni() && has_amx()) tables[count++] = &kAmx;
 #endif
   }

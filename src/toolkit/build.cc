@@ -18,6 +18,7 @@
 #include "toolkit/quantize_protect.h"
 #include "toolkit/report.h"
 #include "toolkit/report_page.h"
+#include "toolkit/retrieval_set.h"
 #include "toolkit/site_errors.h"
 #include "toolkit/size_choice.h"
 #include "toolkit/size_parts.h"
@@ -377,7 +378,7 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
                                 const BuildOptions& options, const Progress& progress) {
   std::error_code ignored;
   if (!fs::exists(source, ignored))
-    return Error{Code::not_found, source.string() + ": is not there"};
+    return Error{Code::not_found, source.string() + ": no such folder or file; a model on the hub is called org/name"};
   const bool protects =
       !options.protect.empty() || options.target_cos || options.max_extra_macs.value_or(0) > 0;
   if (protects && options.profile == Profile::compat)
@@ -391,6 +392,12 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
   }
   if (!options.calibration.empty()) {
     OCTAVO_TRY(const auto texts, read_text_file(options.calibration));
+  }
+  if (!options.retrieval.empty()) {
+    OCTAVO_TRY(const auto set, read_retrieval_set(options.retrieval));
+  }
+  if (!options.speed.empty()) {
+    OCTAVO_TRY(const auto speed, speed_report(options.speed));
   }
   OCTAVO_TRY(auto work, WorkFolder::create(output));
   return Build(source, output, options, progress, std::move(work)).run();

@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kProducer = "octavo";
+
 struct Written {
   Model model;
   ImportReport report;
@@ -29,7 +31,7 @@ Result<Written> write_graph(const Snapshot& snapshot, bool functions) {
   architectures::Checkpoint weights(snapshot.weights);
   Written w;
   OCTAVO_TRY(w.model, architecture.write(snapshot.config, weights).within(architecture.name));
-  w.model.producer_name = "octavo";
+  w.model.producer_name = kProducer;
   w.model.producer_version = kVersion;
   w.model.metadata = {{"octavo.architecture", architecture.name}};
   if (!functions) {
@@ -51,6 +53,17 @@ Status make_folder(const fs::path& folder) {
   return Done{};
 }
 
+// A model.onnx that no import made is somebody's, and gone after the write: many snapshots carry one.
+Status check_not_foreign(const fs::path& file) {
+  std::error_code none;
+  if (!fs::exists(file, none)) return Done{};
+  const auto found = read_onnx(file);
+  if (found && found->producer_name == kProducer) return Done{};
+  return Error{Code::invalid_input,
+               file.string() +
+                   ": was not made by octavo import; remove it, or choose another folder"};
+}
+
 }  // namespace
 
 Result<ImportReport> import_model(const fs::path& source, const fs::path& output,
@@ -65,6 +78,7 @@ Result<ImportReport> import_model(const fs::path& source, const fs::path& output
   std::vector<std::string> names;
   for (const auto& [name, content] : snapshot.files) names.push_back(name);
   OCTAVO_CHECK(check_nothing_left(output, left_over(output, snapshot_file_names(), names)));
+  OCTAVO_CHECK(check_not_foreign(output / options.model_name));
   OCTAVO_CHECK(make_folder(output));
   for (const auto& [name, content] : snapshot.files) {
     OCTAVO_CHECK(make_folder((output / name).parent_path()));

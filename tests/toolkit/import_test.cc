@@ -72,7 +72,7 @@ TEST_F(Import, RealModelsWhenTheyAreHere) {
 
 TEST_F(Import, ReplacesAnOlderImportAndKeepsStrangers) {
   const fs::path out = folder_ / "out";
-  put("out/model.onnx", "old");
+  ASSERT_TRUE(import_model(golden("tiny/llama"), out));
   put("out/model.onnx.data", std::string(1'000'000, 'x'));
   put("out/notes.txt", "mine");
   const auto report = import_model(golden("tiny/qwen3"), out);
@@ -85,6 +85,21 @@ TEST_F(Import, ReplacesAnOlderImportAndKeepsStrangers) {
   for (const auto& entry : fs::recursive_directory_iterator(out)) files += entry.is_regular_file();
   EXPECT_EQ(files, report->files.size() + 1);
   EXPECT_EQ(report->files.back(), "model.onnx");
+}
+
+// Many snapshots carry a model.onnx; `octavo import X -o X` must not be the end of it.
+TEST_F(Import, AModelThatNoImportMadeIsKept) {
+  put("out/model.onnx", "precious");
+  const auto refused = import_model(golden("tiny/bert"), folder_ / "out");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::invalid_input);
+  EXPECT_NE(refused.error().message.find("model.onnx: was not made by octavo import"),
+            std::string::npos);
+  EXPECT_EQ(read(folder_ / "out/model.onnx"), "precious");
+  EXPECT_FALSE(fs::exists(folder_ / "out/config.json"));
+  fs::remove(folder_ / "out/model.onnx");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
 }
 
 TEST_F(Import, BadArguments) {
