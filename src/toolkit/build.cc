@@ -378,7 +378,9 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
                                 const BuildOptions& options, const Progress& progress) {
   std::error_code ignored;
   if (!fs::exists(source, ignored))
-    return Error{Code::not_found, source.string() + ": no such folder or file; a model on the hub is called org/name"};
+    return Error{
+        Code::not_found,
+        source.string() + ": no such folder or file; a model on the hub is called org/name"};
   const bool protects =
       !options.protect.empty() || options.target_cos || options.max_extra_macs.value_or(0) > 0;
   if (protects && options.profile == Profile::compat)
