@@ -49,16 +49,14 @@ struct BuildOptions {
   std::string date;          // of a new entry in the change history; empty: today, UTC
 };
 
-// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token: each
-// collapses or loses with the other's (docs/quantization.md). A rotated stream has smaller outliers
-// left.
+// What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token with factors
+// made for it: each collapses or loses with the other's (docs/quantization.md).
 struct BuildRecipe {
   double alpha = 0.8;
   Activations activations = Activations::per_tensor;
   TableType table = TableType::float32;
   bool compensate = false;  // QuantizeOptions::compensate
   RotateResidual rotate = RotateResidual::no;
-  std::optional<double> alpha_rotated = {};  // SmoothOptions::alpha_rotated
   // Of ProtectSearch; both empty: no search.
   std::optional<double> target_cos = {}, max_extra_macs = {};
 };

@@ -32,13 +32,11 @@ struct SmoothOptions {
   double alpha = 0.8;  // s_j = x_j^alpha / w_j^(1 - alpha); 0..1
   // What x and w are. per_tensor: the largest number that calibration saw in channel j, and the
   // largest of row j of the weights. Else: how large the channel is beside the others of its token,
-  // and the row's length: better on the whole where a token has a scale of its own, but not for
-  // every text (docs/quantization.md).
+  // and the row's length: better where a token has a scale of its own (docs/quantization.md).
   Activations factors = Activations::per_tensor;
   std::optional<AlphaSearch> search;  // alpha is then what is found
   RotateResidual rotate = RotateResidual::no;
-  std::optional<double> alpha_rotated;  // instead of alpha where it was; a search has no use for it
-  std::filesystem::path tokenizer;      // folder with tokenizer.json (and config files)
+  std::filesystem::path tokenizer;  // folder with tokenizer.json (and config files)
   std::filesystem::path
       calibration;          // one text a line, or JSONL with "text"; empty: the built-in set
   size_t max_length = 512;  // tokens of a calibration text

@@ -65,15 +65,18 @@ ImportReport import_model(const Path& source, const Path& output, const std::str
 }
 
 SmoothReport smooth(const Path& fp32, const Path& output, std::optional<double> alpha,
-                    const std::string& activations, size_t evaluations, const Paths& search_log,
-                    bool rotate, const Paths& tokenizer, const Paths& calibration,
-                    const nb::object& callback) {
+                    const std::string& activations, const std::string& factors, size_t evaluations,
+                    const Paths& search_log, bool rotate, const Paths& tokenizer,
+                    const Paths& calibration, const nb::object& callback) {
   SmoothOptions options;
   if (alpha) {
     options.alpha = *alpha;
   } else {
     options.search = search_of(activations_of(activations), evaluations, search_log);
   }
+  options.factors = named<Activations>(
+      "factors", factors,
+      {{"per-tensor", Activations::per_tensor}, {"per-token", Activations::per_token}});
   if (rotate) options.rotate = RotateResidual::yes;
   options.tokenizer = tokenizer.value_or(Path());
   options.calibration = calibration.value_or(Path());
@@ -182,8 +185,8 @@ void add_toolkit(nb::module_& module) {
   module.def("import_model", &import_model, arg("source"), arg("output"), arg("model_name"),
              arg("functions"), arg("progress").none());
   module.def("smooth", &smooth, arg("fp32"), arg("output"), arg("alpha").none(), arg("activations"),
-             arg("evaluations"), arg("search_log").none(), arg("rotate"), arg("tokenizer").none(),
-             arg("calibration").none(), arg("progress").none());
+             arg("factors"), arg("evaluations"), arg("search_log").none(), arg("rotate"),
+             arg("tokenizer").none(), arg("calibration").none(), arg("progress").none());
   module.def("quantize", &quantize, arg("input"), arg("output"), arg("per_channel"),
              arg("weight_type"), arg("reduce_range"), arg("clip"), arg("op_types"), arg("exclude"),
              arg("activations"), arg("protect"), arg("target_cos").none(),

@@ -179,7 +179,6 @@ class Build {
     smooth.alpha = recipe.alpha;
     smooth.factors = recipe.activations;
     smooth.rotate = recipe.rotate;
-    smooth.alpha_rotated = recipe.alpha_rotated;
     smooth.search = options().search;
     if (smooth.search) smooth.search->activations = recipe.activations;
     smooth.tokenizer = folder_;
@@ -357,13 +356,8 @@ class Build {
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
   if (options.profile == Profile::accurate)
-    recipe = {0.5,
-              Activations::per_token,
-              TableType::int8,
-              true,
-              options.rotate ? RotateResidual::if_possible : RotateResidual::no,
-              0.4};
-  if (options.alpha) recipe.alpha_rotated.reset();
+    recipe = {0.5, Activations::per_token, TableType::int8, true,
+              options.rotate ? RotateResidual::if_possible : RotateResidual::no};
   recipe.alpha = options.alpha.value_or(recipe.alpha);
   recipe.target_cos = options.target_cos;
   recipe.max_extra_macs = options.max_extra_macs;

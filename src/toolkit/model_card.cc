@@ -272,7 +272,8 @@ std::string making_section(const json& report) {
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32 --alpha " +
       alpha + (alpha == "auto" && rows ? " --activations per-token" : "") +
-      (rotated ? " --rotate" : "") + (own ? " --calibration FILE" : "") +
+      (rows ? " --factors per-token" : "") + (rotated ? " --rotate" : "") +
+      (own ? " --calibration FILE" : "") +
       "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
       (rows ? " --activations per-token" : "") + (table == "float32" ? "" : " --table " + table) +
       protect_flags(settings) + quantize +

@@ -295,8 +295,6 @@ json make_report(const ReportInput& input) {
     files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
   const std::string command = input.options.command_line;
   BuildRecipe recipe = recipe_of(input.options);
-  if (input.build.smoothing.rotated_width > 0)
-    recipe.alpha = recipe.alpha_rotated.value_or(recipe.alpha);
   if (const auto& choice = input.build.quantization.size)
     recipe.table = choice->forms[choice->chosen].table;
   return {{"format", kFormat},

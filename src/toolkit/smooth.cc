@@ -52,9 +52,7 @@ class Smoothing {
     OCTAVO_CHECK(read_texts());
     OCTAVO_CHECK(learn());
     before_ = model_;
-    const double alpha =
-        rotated_width_ > 0 ? options_.alpha_rotated.value_or(options_.alpha) : options_.alpha;
-    std::vector<double> alphas(groups_.groups.size(), alpha);
+    std::vector<double> alphas(groups_.groups.size(), options_.alpha);
     if (options_.search) {
       OCTAVO_TRY(alphas, search());
     }
@@ -330,10 +328,6 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   if (!(given.alpha >= 0 && given.alpha <= 1))
     return Error{Code::invalid_input,
                  "alpha is " + std::to_string(given.alpha) + ", not within 0..1"};
-  if (given.alpha_rotated && !(*given.alpha_rotated >= 0 && *given.alpha_rotated <= 1))
-    return Error{
-        Code::invalid_input,
-        "alpha where rotated is " + std::to_string(*given.alpha_rotated) + ", not within 0..1"};
   SmoothOptions options = given;
   if (options.tokenizer.empty())
     options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";

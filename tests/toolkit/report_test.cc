@@ -194,8 +194,8 @@ TEST(Report, SaysWhatTheProfileIs) {
   EXPECT_EQ(report["rotation"]["width"], 0);
   in.build.smoothing.rotated_width = 576;
   report = make_report(in);
-  EXPECT_EQ(report["settings"]["alpha"], 0.4);
-  EXPECT_TRUE(contains(model_card(report), "--alpha 0.4 --rotate"));
+  EXPECT_EQ(report["settings"]["alpha"], 0.5);
+  EXPECT_TRUE(contains(model_card(report), "--alpha 0.5 --factors per-token --rotate"));
 }
 
 TEST(Report, HistoryGrowsOnlyWithChanges) {

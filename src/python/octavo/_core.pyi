@@ -315,6 +315,7 @@ def smooth(
     output: _Path,
     alpha: float | None,
     activations: str,
+    factors: str,
     evaluations: int,
     search_log: _Path | None,
     rotate: bool,

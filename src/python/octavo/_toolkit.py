@@ -65,6 +65,7 @@ def smooth(
     *,
     alpha: float | Literal["auto"] = 0.8,
     activations: Literal["per-tensor", "per-token"] = "per-tensor",
+    factors: Literal["per-tensor", "per-token"] = "per-tensor",
     evaluations: int = 80,
     search_log: Path | None = None,
     rotate: bool = False,
@@ -80,6 +81,8 @@ def smooth(
         alpha: share of the outliers that moves, 0 to 1, or "auto": searched for every site.
         activations, evaluations, search_log: of alpha="auto": the scales that the quantized model
             will run with, models to try at most (7 to 10000), a file to go on from after a stop.
+        factors: what moves is measured by: the largest numbers, or a channel's share of its token and
+            the length of the weights' row, for activations with a scale a token.
         rotate: first rotate the residual stream (RMSNorm models).
         tokenizer: folder with tokenizer.json; None for the model's.
         calibration: one text a line, or JSON Lines with "text"; None for the built-in texts.
@@ -93,7 +96,7 @@ def smooth(
     _within("evaluations", evaluations, 7, 10000)
     number = _number(alpha)
     return _core.smooth(
-        fp32, output, number, activations, evaluations, search_log, rotate, tokenizer, calibration, progress
+        fp32, output, number, activations, factors, evaluations, search_log, rotate, tokenizer, calibration, progress
     )
 
 
