@@ -32,7 +32,7 @@ def measure(args, name, fp32):
     folder, tokenizer = args.work / name, args.work / "plain"
     folder.mkdir(exist_ok=True)
     smoothed, int8 = folder / "smoothed.onnx", folder / "int8.onnx"
-    run(args.octavo, "smooth", "--fp32", fp32, "--output", smoothed, "--tokenizer", tokenizer, "--alpha", args.alpha, "--rotate",
+    run(args.octavo, "smooth", "--fp32", fp32, "--output", smoothed, "--tokenizer", tokenizer, "--alpha", args.alpha, "--factors", "per-token", "--rotate",
         keep=smoothed)
     run(args.octavo, "quantize", smoothed, int8, "--per-channel", "--activations", "per-token", "--table", "int8", "--compensate",
         "--max-extra-macs", args.max_extra_macs, "--tokenizer", tokenizer, "--external-data", "--json", keep=folder / "quantize.json")
@@ -52,7 +52,7 @@ def main():
     parser.add_argument("model", type=pathlib.Path, help="snapshot or GGUF")
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--only", choices=["plain", "injected"])
-    parser.add_argument("--alpha", default="0.4", help="that of the accurate profile where the stream is rotated")
+    parser.add_argument("--alpha", default="0.5", help="that of the accurate profile")
     parser.add_argument("--max-extra-macs", default="15%")
     parser.add_argument("--probe", default="wide")
     parser.add_argument("--channels", default="4")

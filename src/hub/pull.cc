@@ -172,9 +172,11 @@ class Pull {
           blobs[i] = *std::move(blob);
           continue;
         }
+        {  // Before the others are told: what they say then is that they were stopped.
+          const std::lock_guard lock(mutex_);
+          if (!error) error = std::move(blob).error();
+        }
         stop_.request();
-        const std::lock_guard lock(mutex_);
-        if (!error) error = std::move(blob).error();
       }
     };
     {
@@ -190,6 +192,8 @@ class Pull {
       work(client_);
     }
     if (error) return *std::move(error);
+    // Asked for from outside between two questions: not all blobs are known.
+    if (stop_.requested()) return Error{Code::io, name_.repository + ": was stopped"};
     return Done{};
   }
 
@@ -267,6 +271,11 @@ Result<PullReport> get_model(const HubName& name, const PullOptions& options,
                              const HubSettings& settings, const Progress& progress) {
   auto cached = find_cached(name, options, settings);
   if (cached || settings.offline) return cached;
+  if (!curl()) {  // Nothing can be asked: as offline, the notes say what may lack.
+    HubSettings alone = settings;
+    alone.offline = true;
+    if (auto found = find_cached(name, options, alone)) return found;
+  }
   return pull_model(name, options, settings, progress);
 }
 

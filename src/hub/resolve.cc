@@ -1,5 +1,6 @@
 // Where a command or a function takes a model.
 
+#include <system_error>
 #include <utility>
 
 #include "base/result.h"
@@ -13,8 +14,11 @@ Result<ModelSource> resolve_model(const std::string& argument, PullOptions optio
   if (!name) return ModelSource{argument, {}};
   const std::string what = argument + ": no such file or folder, so taken for a model on the hub";
   OCTAVO_TRY(const HubSettings settings, hub_settings());
-  // Its sidecars are called like it and a little more.
-  if (!file.empty()) options.include = {file + "*"};
+  // Its sidecars are called like it and a little more. A path of this machine is not on the hub.
+  std::error_code none;
+  const bool here =
+      file.find('/') != std::string::npos && std::filesystem::is_regular_file(file, none);
+  if (!file.empty() && !here) options.include = {file + "*"};
   auto got = get_model(*name, options, settings, progress);
   if (!got) return std::move(got).error().within(what);
   return ModelSource{std::move(got->source), std::move(got->notes)};

@@ -53,16 +53,19 @@ Status make_folder(const fs::path& folder) {
   return Done{};
 }
 
-// A model.onnx that no import made is somebody's, and gone after the write: many snapshots carry
+// A model.onnx of another program is somebody's, and gone after the write: many snapshots carry
 // one.
 Status check_not_foreign(const fs::path& file) {
   std::error_code none;
   if (!fs::exists(file, none)) return Done{};
   const auto found = read_onnx(file);
-  if (found && found->producer_name == kProducer) return Done{};
-  return Error{
-      Code::invalid_input,
-      file.string() + ": was not made by octavo import; remove it, or choose another folder"};
+  if (!found)
+    return Error{found.error().code, found.error().message +
+                                         "; it would be replaced: remove it, or choose another "
+                                         "folder"};
+  if (found->producer_name == kProducer) return Done{};
+  return Error{Code::invalid_input,
+               file.string() + ": was not made by octavo; remove it, or choose another folder"};
 }
 
 }  // namespace

@@ -235,6 +235,8 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
+  // Rounded to nearest, no text was seen before.
+  if (protection && !options.compensate) protection->held_out = true;
   if (protection && !protection->held_out) done.report.warnings.push_back(kJudgedBySeen);
   done.report.compensated = compensated;
   done.report.size = std::move(size);
