@@ -2,22 +2,34 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
 
 namespace octavo {
 
 namespace {
 
+// `join` of what `along` says of each weight of the group, by channel, from 0.
+template <class T, class Join>
+Result<std::vector<T>> over_group(const Graph& graph, const GraphIndex& index,
+                                  const SmoothGroup& group,
+                                  std::vector<T> (*along)(const Tensor&, size_t),
+                                  const Join& join) {
+  std::vector<T> all(static_cast<size_t>(group.channels), T{0});
+  for (const SmoothWeight& weight : group.weights) {
+    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
+    const std::vector<T> own = along(tensor, weight.axis);
+    tensor.drop_pages();
+    for (size_t j = 0; j < all.size(); ++j) all[j] = join(all[j], own[j]);
+  }
+  return all;
+}
+
 // The length of each row, over all weights of the group.
 Result<std::vector<float>> group_lengths(const Graph& graph, const GraphIndex& index,
                                          const SmoothGroup& group) {
-  std::vector<double> sums(static_cast<size_t>(group.channels), 0.0);
-  for (const SmoothWeight& weight : group.weights) {
-    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
-    const std::vector<double> own = squares_along(tensor, weight.axis);
-    tensor.drop_pages();
-    for (size_t j = 0; j < sums.size(); ++j) sums[j] += own[j];
-  }
+  OCTAVO_TRY(const std::vector<double> sums,
+             over_group(graph, index, group, &squares_along, std::plus<double>()));
   std::vector<float> lengths(sums.size());
   for (size_t j = 0; j < sums.size(); ++j) lengths[j] = static_cast<float>(std::sqrt(sums[j]));
   return lengths;
@@ -25,14 +37,8 @@ Result<std::vector<float>> group_lengths(const Graph& graph, const GraphIndex& i
 
 Result<std::vector<float>> group_absmax(const Graph& graph, const GraphIndex& index,
                                         const SmoothGroup& group) {
-  std::vector<float> most(static_cast<size_t>(group.channels), 0.0F);
-  for (const SmoothWeight& weight : group.weights) {
-    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
-    const std::vector<float> own = absmax_along(tensor, weight.axis);
-    tensor.drop_pages();
-    for (size_t j = 0; j < most.size(); ++j) most[j] = std::max(most[j], own[j]);
-  }
-  return most;
+  return over_group(graph, index, group, &absmax_along,
+                    [](float a, float b) { return std::max(a, b); });
 }
 
 // "gain", "bias", "columns of": what an edit does, by who reads the constant.

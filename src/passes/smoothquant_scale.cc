@@ -50,38 +50,34 @@ Shape broadcast_strides(const Shape& dims) {
   return strides;
 }
 
-}  // namespace
-
-std::vector<float> absmax_along(const Tensor& weight, size_t axis) {
+// What `take(so far, w)` makes of the numbers of every index of `axis`, from 0 and in their order.
+template <class T, class Take>
+std::vector<T> fold_along(const Tensor& weight, size_t axis, const Take& take) {
   const Shape& shape = weight.shape();
   const auto size = static_cast<size_t>(shape[axis]);
   size_t inner = 1;
   for (size_t d = axis + 1; d < shape.size(); ++d) inner *= static_cast<size_t>(shape[d]);
   const size_t outer = size * inner == 0 ? 0 : static_cast<size_t>(weight.size()) / (size * inner);
-  std::vector<float> most(size, 0.0F);
+  std::vector<T> all(size, T{0});
   const float* w = weight.data<float>();
   for (size_t o = 0; o < outer; ++o) {
     for (size_t i = 0; i < size; ++i) {
-      float m = most[i];
-      for (size_t k = 0; k < inner; ++k) m = std::max(m, std::abs(*w++));
-      most[i] = m;
+      T one = all[i];
+      for (size_t k = 0; k < inner; ++k) one = take(one, *w++);
+      all[i] = one;
     }
   }
-  return most;
+  return all;
+}
+
+}  // namespace
+
+std::vector<float> absmax_along(const Tensor& weight, size_t axis) {
+  return fold_along<float>(weight, axis, [](float m, float w) { return std::max(m, std::abs(w)); });
 }
 
 std::vector<double> squares_along(const Tensor& weight, size_t axis) {
-  const Shape& shape = weight.shape();
-  const auto size = static_cast<size_t>(shape[axis]);
-  size_t inner = 1;
-  for (size_t d = axis + 1; d < shape.size(); ++d) inner *= static_cast<size_t>(shape[d]);
-  const size_t outer = size * inner == 0 ? 0 : static_cast<size_t>(weight.size()) / (size * inner);
-  std::vector<double> sums(size, 0.0);
-  const float* w = weight.data<float>();
-  for (size_t o = 0; o < outer; ++o)
-    for (size_t i = 0; i < size; ++i)
-      for (size_t k = 0; k < inner; ++k, ++w) sums[i] += double{*w} * *w;
-  return sums;
+  return fold_along<double>(weight, axis, [](double s, double w) { return s + w * w; });
 }
 
 std::vector<float> smoothing_scale(std::span<const float> activation, std::span<const float> weight,
