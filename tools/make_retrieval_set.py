@@ -295,7 +295,10 @@ def main():
     a = parser.parse_args()
     pages, sources = collections.defaultdict(dict), []
     if a.folder:
-        for language, folder in sorted(f.split("=", 1) for f in a.folder):
+        for given in sorted(a.folder):
+            language, equals, folder = given.partition("=")
+            if not equals or not pathlib.Path(folder).is_dir():
+                parser.error(f"--folder {given}: needs LANGUAGE=DIR with a folder that is there")
             read_folder(pages, language, folder)
     else:
         with tempfile.TemporaryDirectory() as temporary:
@@ -311,6 +314,8 @@ def main():
                 for name in of_language:
                     read_package(pages, language, packages[name][0])
     documents, queries = choose(pages, a)
+    if not queries:
+        sys.exit("no page with a description and a paragraph of prose in it: nothing to ask; nothing was written")
     head = {"format": "octavo-retrieval-1", "name": a.output.name.split(".")[0], "sources": sources}
     lines = [json.dumps(line, ensure_ascii=False, sort_keys=True) for line in (head, *documents, *queries)]
     a.output.write_text("\n".join(lines) + "\n", encoding="utf-8")

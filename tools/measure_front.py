@@ -41,8 +41,10 @@ class Front:
     def smoothed(self, alpha, activations):
         out = self.work / f"smoothed-{alpha}-{activations}.onnx"
         extra = ["--activations", activations] if alpha == "auto" else []
-        if self.args.rotate and activations == "per-token":
-            extra.append("--rotate")
+        if activations == "per-token":  # as build --profile accurate
+            extra += ["--factors", "per-token"]
+            if self.args.rotate:
+                extra.append("--rotate")
         run(self.octavo, "smooth", "--fp32", self.fp32 / "model.onnx", "--output", out, "--tokenizer", self.fp32, "--alpha", alpha,
             *extra, keep=out)
         return out

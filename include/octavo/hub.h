@@ -101,7 +101,8 @@ struct ModelSource {
 
 // Where a command or a function takes a model: an argument that is a path stays as it is, any other
 // is a name, and the model is the cached one, else the one of the hub. `file`: the model file that
-// is wanted of it, "" for the usual ones. Errors: those of get_model().
+// is wanted of it, "" for the usual ones. Errors: not_found for what is neither; those of
+// get_model().
 Result<ModelSource> resolve_model(const std::string& argument, PullOptions options,
                                   const std::string& file = "", const Progress& progress = {});
 

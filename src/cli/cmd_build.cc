@@ -45,14 +45,14 @@ changed, the card's change history gets an entry with the reason of --why; its
 date is today's, or that of SOURCE_DATE_EPOCH.
 
 Examples:
-  octavo build all-MiniLM-L6-v2 -o minilm-int8
   octavo build sentence-transformers/all-MiniLM-L6-v2 -o minilm-int8
+  octavo build ./my-snapshot -o mine-int8
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
-  octavo build all-MiniLM-L6-v2 -o minilm-int8 --profile accurate
-  octavo build all-MiniLM-L6-v2 -o minilm-int8 --alpha 0.65 --why "as searched"
+  octavo build ./my-snapshot -o mine-int8 --profile accurate
+  octavo build ./my-snapshot -o mine-int8 --alpha 0.65 --why "as searched"
   octavo build SmolLM2.gguf -o smol --profile accurate --target-cos 0.998
   octavo build SmolLM2.gguf -o smollm2-int8 --alpha auto --max-size 200MB
-  octavo build all-MiniLM-L6-v2 -o minilm-int8 --retrieval manpages.jsonl
+  octavo build ./my-snapshot -o mine-int8 --retrieval manpages.jsonl
 
 Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
 there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
@@ -136,6 +136,7 @@ void run(Flags& flags, Context& context) {
   if (!report) return context.fail(report.error());
   for (const auto& note : report->smoothed.notes)
     std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
+  warn_of_small_calibration(report->smoothing.calibration_texts);
   if (flags.json) {
     print_json(flags, context);
   } else {
@@ -231,8 +232,10 @@ void add_build(CLI::App& app, Context& context) {
     flags->options.target_cos = flags->protect.target_cos;
     flags->options.max_extra_macs = flags->protect.max_extra_macs;
     flags->options.protect_log = flags->protect.log;
-    flags->options.command_line = canonical_command(
-        *command, {"--output", "--json", "--why", "--search-log", "--protect-log"});
+    // Wherever the folder was: the card is the same.
+    flags->options.command_line = canonical_command(*command, {"--output", "--json", "--why",
+                                                               "--search-log", "--protect-log"}) +
+                                  " -o DIR";
     run(*flags, context);
   });
 }

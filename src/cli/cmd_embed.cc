@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/atomic_file.h"
+#include "base/utf8.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/embed_output.h"
@@ -65,8 +66,8 @@ struct Options {
   EmbedOptions embed;
 };
 
-// Counts the texts that were cut and remembers the first few.
-class Truncations {
+// Counts the texts that were cut, and those that are not UTF-8, and remembers the first few.
+class Oddities {
  public:
   void add(std::span<const Record> records, const Embeddings& embeddings, bool lines) {
     texts_ += records.size();
@@ -77,8 +78,18 @@ class Truncations {
                        std::to_string(cut.full_length) + " tokens, " + std::to_string(cut.kept) +
                        " used)");
     }
+    for (const Record& record : records) {
+      if (is_utf8(record.text)) continue;
+      if (garbled_++ == 0)
+        first_garbled_ = (lines ? "line " : "text ") + std::to_string(record.line);
+    }
   }
   void report() const {
+    if (garbled_ > 0)
+      std::fprintf(stderr,
+                   "octavo: warning: %zu of %zu texts are not UTF-8, the first of them %s; their "
+                   "bytes that are none were read as U+FFFD (iconv converts files)\n",
+                   garbled_, texts_, first_garbled_.c_str());
     if (count_ == 0) return;
     std::string list;
     for (const auto& text : first_) list += (list.empty() ? "" : ", ") + text;
@@ -92,6 +103,8 @@ class Truncations {
   size_t texts_ = 0;
   size_t count_ = 0;
   std::vector<std::string> first_;
+  size_t garbled_ = 0;
+  std::string first_garbled_;
 };
 
 const std::map<std::string, EmbedFormat> kFormats = {{"table", EmbedFormat::table},
@@ -106,7 +119,8 @@ const std::map<std::string, EmbedFormat> kExtensions = {
     {".ndjson", EmbedFormat::jsonl}, {".npy", EmbedFormat::npy},
     {".npz", EmbedFormat::npz},      {".safetensors", EmbedFormat::safetensors}};
 
-Result<EmbedFormat> choose_format(const Options& options) {
+// Throws what makes a wrong usage.
+EmbedFormat choose_format(const Options& options) {
   const std::string extension = std::filesystem::path(options.output).extension().string();
   const bool to_stdout = options.output.empty() || options.output == "-";
   const std::string name = options.json ? "jsonl" : options.format;
@@ -115,17 +129,17 @@ Result<EmbedFormat> choose_format(const Options& options) {
   if (to_stdout) {
     if (name.empty()) return ::isatty(STDOUT_FILENO) != 0 ? EmbedFormat::table : EmbedFormat::jsonl;
     if (name != "table" && name != "jsonl")
-      return Error{Code::invalid_input, "the format " + name + " needs --output FILE"};
+      throw CLI::ValidationError("the format " + name + " needs --output FILE");
     return format->second;
   }
   if (name.empty() && said == kExtensions.end())
-    return Error{Code::invalid_input, options.output +
-                                          ": the extension tells no format; use .jsonl, .npy, "
-                                          ".npz or .safetensors, or --format"};
+    throw CLI::ValidationError(options.output +
+                               ": the extension tells no format; use .jsonl, .npy, .npz or "
+                               ".safetensors, or --format");
   if (name.empty()) return said->second;
   if (said != kExtensions.end() && said->second != format->second)
-    return Error{Code::invalid_input, options.output + ": the extension says something else than " +
-                                          "the format " + name + "; leave one of them out"};
+    throw CLI::ValidationError(options.output + ": the extension says something else than the " +
+                               "format " + name + "; leave one of them out");
   return format->second;
 }
 
@@ -164,7 +178,7 @@ class Pending {
 };
 
 Status run(const Options& options, const Context& context) {
-  OCTAVO_TRY(const EmbedFormat format, choose_format(options));
+  const EmbedFormat format = choose_format(options);
   // Before the first text is waited for: a place that cannot be written costs nobody an hour.
   if (!options.output.empty() && options.output != "-") {
     if (const auto place = output_place(options.output); !place) return Error(place.error());
@@ -176,7 +190,11 @@ Status run(const Options& options, const Context& context) {
   }
   std::string folder = options.folder;
   OCTAVO_CHECK(resolve_model(folder, HubWeights::onnx, options.open.model_file));
+  // The first time a large model's weights are packed: seconds in which nothing else is seen.
+  const Progress progress = context.progress();
+  if (progress) progress("load the model", 0, 1);
   OCTAVO_TRY(const Embedder embedder, Embedder::open(folder, options.open));
+  if (progress) progress("load the model", 1, 1);
   for (const std::string& warning : embedder.warnings())
     std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
 
@@ -184,8 +202,7 @@ Status run(const Options& options, const Context& context) {
 
   const size_t width = options.embed.dimensions == 0 ? embedder.width() : options.embed.dimensions;
   std::unique_ptr<EmbedOutput> output;
-  const Progress progress = context.progress();
-  Truncations truncations;
+  Oddities oddities;
   Pending pending;
   // Opened late: an option that the model refuses leaves no trace.
   const auto write = [&](const Embeddings& embeddings) -> Status {
@@ -194,7 +211,7 @@ Status run(const Options& options, const Context& context) {
     }
     const std::vector<Record> records = pending.take(embeddings.count());
     OCTAVO_CHECK(output->write(records, embeddings));
-    truncations.add(records, embeddings, !from_arguments);
+    oddities.add(records, embeddings, !from_arguments);
     if (progress && input && input->bytes_total() != 0)
       progress("embed", pending.bytes_read(), input->bytes_total());
     return Done{};
@@ -213,7 +230,7 @@ Status run(const Options& options, const Context& context) {
     if (!output) OCTAVO_CHECK(write(none));
   }
   OCTAVO_CHECK(output->finish());
-  truncations.report();
+  oddities.report();
   return Done{};
 }
 
@@ -238,7 +255,7 @@ void add_embed(CLI::App& app, Context& context) {
           "one text a line, or JSON Lines {\"text\": ..., \"id\": ...}; - is standard input")
       ->type_name("FILE");
   command
-      ->add_option("--output", options->output,
+      ->add_option("-o,--output", options->output,
                    "write this regular file (no pipe), whole or not at all: .jsonl, .npy, .npz or "
                    ".safetensors")
       ->type_name("FILE");

@@ -118,9 +118,11 @@ void add_evaluate(CLI::App& app, Context& context) {
       ->required();
   command->add_option("--set", flags->options.set, "retrieval set")->type_name("FILE")->required();
   command
-      ->add_option("--against", flags->options.against,
-                   "reference: FP32 ONNX model (default: model.onnx in DIR, if there is one)")
-      ->type_name("MODEL.onnx");
+      ->add_option(
+          "--against", flags->options.against,
+          "reference: FP32 ONNX model, or a folder with one (default: model.onnx in DIR, if "
+          "there is one)")
+      ->type_name("MODEL");
   command
       ->add_option("--variants", flags->options.variants,
                    "ONNX file in DIR, or a path; repeat (default: model.int8.onnx and "

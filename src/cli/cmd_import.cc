@@ -26,9 +26,9 @@ after the modules), its weights in model.onnx.data, and the tokenizer and config
 files: copied, or made from the GGUF's metadata.
 
 Examples:
-  octavo import all-MiniLM-L6-v2 -o minilm-fp32
-  octavo import SmolLM2-135M.gguf -o smollm2-fp32 --json
   octavo import sentence-transformers/all-MiniLM-L6-v2 -o minilm-fp32
+  octavo import ./my-snapshot -o mine-fp32
+  octavo import SmolLM2-135M.gguf -o smollm2-fp32 --json
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr).)";
 

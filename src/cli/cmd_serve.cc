@@ -144,6 +144,11 @@ Status run(Options& options) {
     OCTAVO_TRY(server_options.api_keys, read_keys(options.api_key_file));
   }
   if (!options.no_access_log) {
+    // spdlog would make the folders of a misspelt path.
+    const std::filesystem::path folder = std::filesystem::path(options.access_log).parent_path();
+    std::error_code none;
+    if (!folder.empty() && !std::filesystem::is_directory(folder, none))
+      return Error{Code::not_found, options.access_log + ": no such folder as " + folder.string()};
     try {
       server_options.access_log = [log = open_log(options.access_log)](std::string_view line) {
         log->info("{}", line);

@@ -165,7 +165,7 @@ void add_smooth(CLI::App& app, Context& context) {
   command->footer(kFooter);
   command->add_option("--fp32", args->fp32, "FP32 ONNX model")->required()->type_name("FILE");
   command
-      ->add_option("--output", args->output,
+      ->add_option("-o,--output", args->output,
                    "smoothed FP32 ONNX model; gets a sidecar FILE.data when the input has one")
       ->required()
       ->type_name("FILE");
@@ -213,6 +213,7 @@ void add_smooth(CLI::App& app, Context& context) {
     }
     const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
+    warn_of_small_calibration(report->calibration_texts);
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.
       std::puts(

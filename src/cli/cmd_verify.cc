@@ -121,9 +121,10 @@ void add_verify(CLI::App& app, Context& context) {
   command->footer(kFooter);
   command->add_option("MODEL", flags->model, "ONNX file, a folder with one, or org/name on the hub")
       ->required();
-  auto* against =
-      command->add_option("--against", flags->options.against, "reference: FP32 ONNX model")
-          ->type_name("MODEL.onnx");
+  auto* against = command
+                      ->add_option("--against", flags->options.against,
+                                   "reference: FP32 ONNX model, or a folder with one")
+                      ->type_name("MODEL");
   command
       ->add_option("--reference", flags->options.reference,
                    "reference: file of tools/dump_reference.py")

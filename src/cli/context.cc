@@ -40,7 +40,8 @@ Progress Context::progress() const {
 }
 
 void Context::fail(const Error& error) {
-  std::fprintf(stderr, "octavo: %s\n", error.message.c_str());
+  const char* progress_ends = ::isatty(STDERR_FILENO) != 0 ? "\r\033[K" : "";
+  std::fprintf(stderr, "%soctavo: %s\n", progress_ends, error.message.c_str());
   exit_code = kFailed;
 }
 
@@ -66,6 +67,15 @@ std::string fixed(double value, int decimals) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
+}
+
+void warn_of_small_calibration(uint64_t texts) {
+  constexpr uint64_t kFew = 32;
+  if (texts >= kFew) return;
+  std::fprintf(stderr,
+               "octavo: warning: calibrated on %llu text%s; a hundred or more, short and long, of "
+               "the kind that the model will read, make a better model\n",
+               static_cast<unsigned long long>(texts), texts == 1 ? "" : "s");
 }
 
 std::string human_bytes(uint64_t bytes) {

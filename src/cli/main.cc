@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -60,6 +61,13 @@ std::string usage_error(const CLI::App* app, const CLI::Error& error) {
   std::string message = error.what();
   if (const auto parsed = app->get_subcommands(); !parsed.empty()) {
     name += " " + parsed.front()->get_name();
+    // What nobody knows comes before what is missing: it may be a misspelt form of that.
+    if (error.get_name() == "RequiredError") {
+      const auto rest = parsed.front()->remaining();
+      const auto option = std::find_if(rest.begin(), rest.end(),
+                                       [](const std::string& word) { return word[0] == '-'; });
+      if (option != rest.end()) message = *option + ": no such option";
+    }
   } else if (error.get_name() == "RequiredError") {
     const auto rest = app->remaining();
     message = "needs a command";

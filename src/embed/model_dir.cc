@@ -207,13 +207,23 @@ Status read_prompts(const fs::path& folder, ModelDir& dir) {
   return Done{};
 }
 
+// Names of an FP32 model in its folder, the first choice first.
+constexpr std::array<const char*, 2> kOriginals = {"model.onnx", "onnx/model.onnx"};
+
+// Empty when there is none.
+fs::path original_in(const fs::path& folder) {
+  std::error_code error;
+  for (const char* name : kOriginals) {
+    if (fs::is_regular_file(folder / name, error)) return folder / name;
+  }
+  return {};
+}
+
 Result<fs::path> find_model_file(const fs::path& folder, const std::string& model_file) {
   std::error_code error;
   if (model_file.empty()) {
-    for (const char* name : {"model.int8.onnx", "model.onnx", "onnx/model.onnx"}) {
-      if (fs::is_regular_file(folder / name, error)) return folder / name;
-    }
-    return fs::path();
+    const fs::path quantized = folder / "model.int8.onnx";
+    return fs::is_regular_file(quantized, error) ? quantized : original_in(folder);
   }
   for (const fs::path& file : {folder / model_file, fs::path(model_file)}) {
     if (fs::is_regular_file(file, error)) return file;
@@ -236,15 +246,29 @@ std::string_view pooling_name(Pooling pooling) {
   return "mean";
 }
 
+Result<fs::path> reference_model(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
+  fs::path found = original_in(path);
+  if (found.empty())
+    return Error{Code::not_found,
+                 path.string() + ": has neither model.onnx nor onnx/model.onnx; name the file"};
+  return found;
+}
+
 Result<ModelDir> read_model_dir(const fs::path& folder, const std::string& model_file) {
   std::error_code error;
+  if (folder.extension() == ".gguf" && fs::is_regular_file(folder, error))
+    return Error{Code::invalid_input, folder.string() + ": is a GGUF file; octavo build " +
+                                          folder.string() + " -o DIR makes an INT8 model of it, " +
+                                          "octavo import one in FP32"};
   if (fs::exists(folder, error) && !fs::is_directory(folder, error))
     return Error{Code::invalid_input, folder.string() +
                                           ": is a file; give the folder it is in, and " +
                                           folder.filename().string() +
                                           " as the model file if it is not the first choice"};
   if (!fs::is_directory(folder, error))
-    return Error{Code::not_found, folder.string() + ": no such folder"};
+    return Error{Code::not_found, folder.string() + ": no such file or folder"};
   ModelDir dir;
   dir.folder = folder;
   OCTAVO_TRY(dir.model_file, find_model_file(folder, model_file));

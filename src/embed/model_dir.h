@@ -41,4 +41,8 @@ struct ModelDir {
 Result<ModelDir> read_model_dir(const std::filesystem::path& folder,
                                 const std::string& model_file = "");
 
+// What INT8 is held against: a file itself, of a folder its model.onnx or onnx/model.onnx. Errors:
+// not_found.
+Result<std::filesystem::path> reference_model(const std::filesystem::path& path);
+
 }  // namespace octavo

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <mutex>
 #include <utility>
 
@@ -55,11 +56,21 @@ struct Transfer {
   size_t header_bytes = 0;
   size_t unread = 0;  // of a page that says what is wrong
   bool stopped = false;
+  std::exception_ptr thrown;  // by a callback: memory ends. libcurl, in C, cannot pass it on
 };
 
 // Must return the count that it was given to go on; anything else ends the transfer.
-size_t on_header(char* data, size_t /*one*/, size_t count, void* user) {
-  auto& transfer = *static_cast<Transfer*>(user);
+template <class Callback>
+size_t guarded(Transfer& transfer, Callback&& callback) {
+  try {
+    return std::forward<Callback>(callback)();
+  } catch (...) {
+    transfer.thrown = std::current_exception();
+    return 0;
+  }
+}
+
+size_t read_header(Transfer& transfer, const char* data, size_t count) {
   const std::string_view line(data, count);
   transfer.header_bytes += count;
   if (line.starts_with("HTTP/")) {  // the first one, or what follows a 1xx
@@ -78,8 +89,7 @@ size_t on_header(char* data, size_t /*one*/, size_t count, void* user) {
   return bearable ? count : 0;
 }
 
-size_t on_body(char* data, size_t /*one*/, size_t count, void* user) {
-  auto& transfer = *static_cast<Transfer*>(user);
+size_t read_body(Transfer& transfer, const char* data, size_t count) {
   if (transfer.reply.status / 100 == 2) {
     if (*transfer.receive && (*transfer.receive)(transfer.reply, {data, count})) return count;
   } else if ((transfer.unread += count) <= kMostUnread) {
@@ -87,6 +97,16 @@ size_t on_body(char* data, size_t /*one*/, size_t count, void* user) {
   }
   transfer.stopped = true;
   return 0;
+}
+
+size_t on_header(char* data, size_t /*one*/, size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  return guarded(transfer, [&] { return read_header(transfer, data, count); });
+}
+
+size_t on_body(char* data, size_t /*one*/, size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  return guarded(transfer, [&] { return read_body(transfer, data, count); });
 }
 
 // Asked once a second even while nothing comes; anything but 0 ends the transfer.
@@ -206,6 +226,7 @@ Reply Http::send(const Request& request, const Receiver& receive) {
   }
 
   const CURLcode code = lib().easy_perform(curl);
+  if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   Reply& reply = transfer.reply;
   reply.transport = transport_of(code);
   reply.problem = state_->error[0] != '\0' ? state_->error.data() : lib().easy_strerror(code);

@@ -167,7 +167,7 @@ class Pull {
     std::optional<Error> error;
     const auto work = [&](Client& client) {
       for (size_t i = next++; i < missing.size() && !stop_.requested(); i = next++) {
-        Result<Blob> blob = describe(client, *missing[i]);
+        Result<Blob> blob = or_out_of_memory([&] { return describe(client, *missing[i]); });
         if (blob) {
           blobs[i] = *std::move(blob);
           continue;

@@ -11,11 +11,14 @@ namespace octavo {
 Result<ModelSource> resolve_model(const std::string& argument, PullOptions options,
                                   const std::string& file, const Progress& progress) {
   const auto name = hub_name_in(argument);
+  std::error_code none;
+  if (!name && !std::filesystem::exists(argument, none))
+    return Error{Code::not_found,
+                 argument + ": no such file or folder; a model on the hub is called org/name"};
   if (!name) return ModelSource{argument, {}};
   const std::string what = argument + ": no such file or folder, so taken for a model on the hub";
   OCTAVO_TRY(const HubSettings settings, hub_settings());
   // Its sidecars are called like it and a little more. A path of this machine is not on the hub.
-  std::error_code none;
   const bool here =
       file.find('/') != std::string::npos && std::filesystem::is_regular_file(file, none);
   if (!file.empty() && !here) options.include = {file + "*"};

@@ -312,7 +312,8 @@ class Build {
       input_.options.command_line =
           "octavo build " + input_.source +
           (options().profile == Profile::accurate ? " --profile accurate" : "") +
-          (options().alpha ? " --alpha " + nlohmann::json(*options().alpha).dump() : "");
+          (options().alpha ? " --alpha " + nlohmann::json(*options().alpha).dump() : "") +
+          " -o DIR";
     }
     auto report = make_report(input_);
     build().changes = changes_since(previous, report);
@@ -370,11 +371,6 @@ BuildRecipe recipe_of(const BuildOptions& options) {
 
 Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
                                 const BuildOptions& options, const Progress& progress) {
-  std::error_code ignored;
-  if (!fs::exists(source, ignored))
-    return Error{
-        Code::not_found,
-        source.string() + ": no such folder or file; a model on the hub is called org/name"};
   const bool protects =
       !options.protect.empty() || options.target_cos || options.max_extra_macs.value_or(0) > 0;
   if (protects && options.profile == Profile::compat)

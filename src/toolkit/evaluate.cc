@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/progress.h"
+#include "embed/model_dir.h"
 #include "octavo/embedder.h"
 #include "toolkit/retrieval_score.h"
 #include "toolkit/retrieval_set.h"
@@ -87,7 +88,7 @@ class Evaluation {
     report_.queries = set_.queries.size();
     report_.resamples = options_.resamples;
     report_.seed = options_.seed;
-    const fs::path reference = reference_file();
+    OCTAVO_TRY(const fs::path reference, reference_file());
     report_.has_reference = !reference.empty();
     std::vector<std::string> names;
     if (report_.has_reference) names.push_back(reference.string());
@@ -102,9 +103,9 @@ class Evaluation {
   }
 
  private:
-  fs::path reference_file() const {
+  Result<fs::path> reference_file() const {
     std::error_code ignored;
-    if (!options_.against.empty()) return options_.against;
+    if (!options_.against.empty()) return reference_model(options_.against);
     return fs::exists(folder_ / "model.onnx", ignored) ? fs::path("model.onnx") : fs::path();
   }
 

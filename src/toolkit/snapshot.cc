@@ -11,7 +11,7 @@ Result<Snapshot> open_snapshot(const fs::path& source) {
   const auto kind = fs::status(source, error).type();
   if (kind == fs::file_type::not_found)
     return Error{Code::not_found, source.string() +
-                                      ": there is no such folder or file; give a Hugging Face "
+                                      ": no such file or folder; give a Hugging Face "
                                       "snapshot folder or a *.gguf file"};
   if (kind == fs::file_type::directory) return open_snapshot_folder(source);
   if (source.extension() == ".gguf") return open_snapshot_gguf(source);

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/mapped_file.h"
+#include "embed/model_dir.h"
 #include "formats/json.h"
 #include "formats/snapshot_names.h"
 #include "toolkit/snapshot.h"
@@ -59,6 +60,12 @@ Error no_weights(const fs::path& folder) {
     return {Code::unsupported, where + "the weights are in " + other + "; " + convert};
   if (!gguf.empty())
     return {Code::not_found, where + "has no model.safetensors; give the file itself: " + gguf};
+  if (const auto onnx = reference_model(folder))
+    return {Code::unsupported,
+            where +
+                "has no weights to import, but an ONNX model; octavo smooth and octavo "
+                "quantize take " +
+                onnx->string()};
   return {Code::not_found, where +
                                "has neither model.safetensors nor model.safetensors.index.json; "
                                "the download is not complete"};

@@ -1,6 +1,7 @@
 #include "toolkit/text_file.h"
 
 #include "base/mapped_file.h"
+#include "base/utf8.h"
 #include "toolkit/text_lines.h"
 
 namespace octavo {
@@ -15,6 +16,10 @@ Result<std::vector<std::string>> parse_texts(std::string_view content, const std
   }
   std::vector<std::string> texts;
   for (TextLine& line : read) {
+    if (!is_utf8(line.text))
+      return Error{Code::invalid_input, name + ": line " + std::to_string(line.line) +
+                                            " is not UTF-8; convert the file, for example with " +
+                                            "iconv -f LATIN1 -t UTF-8"};
     const bool blank = line.text.find_first_not_of(" \t") == std::string::npos;
     if (lines.json_lines() || !blank) texts.push_back(std::move(line.text));
   }

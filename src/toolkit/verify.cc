@@ -23,7 +23,7 @@ fs::path tokenizer_folder(const fs::path& onnx_file) {
 Status check_argument(const fs::path& path) {
   std::error_code ignored;
   if (fs::exists(path, ignored)) return Done{};
-  return Error{Code::not_found, path.string() + ": there is no such file or folder"};
+  return Error{Code::not_found, path.string() + ": no such file or folder"};
 }
 
 }  // namespace
@@ -33,6 +33,8 @@ Result<VerifyReport> verify_model(const fs::path& model, const VerifyOptions& op
   OCTAVO_CHECK(check_argument(model));
   for (const fs::path& reference : {options.against, options.reference})
     if (!reference.empty()) OCTAVO_CHECK(check_argument(reference));
+  VerifyOptions with_file = options;
+  OCTAVO_TRY(with_file.against, reference_model(options.against));
   fs::path file = model;
   fs::path folder = options.tokenizer;
   std::error_code ignored;
@@ -45,7 +47,7 @@ Result<VerifyReport> verify_model(const fs::path& model, const VerifyOptions& op
   } else if (folder.empty()) {
     folder = tokenizer_folder(model);
   }
-  OCTAVO_TRY(const auto probe, make_probe(folder, options, progress));
+  OCTAVO_TRY(const auto probe, make_probe(folder, with_file, progress));
   return compare_with(probe, file, options.min_cos, "verify", progress);
 }
 

@@ -8,10 +8,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
 #include "base/digest.h"
+#include "hub/http.h"
 #include "octavo/hub.h"
 #include "temp_folder.h"
 
@@ -158,6 +160,18 @@ TEST_F(HubPull, EndsWhenAStopIsAskedForBetweenTwoTries) {
   ASSERT_FALSE(got);
   EXPECT_NE(got.error().message.find("was stopped"), std::string::npos) << got.error().message;
   EXPECT_LT(Clock::now() - begin, kSoon);
+}
+
+// libcurl is C: an exception does not find its way through it.
+TEST_F(HubPull, MemoryThatEndsInsideARequestIsThrownByIt) {
+  hub::Http http(settings_);
+  const hub::Receiver full = [](const hub::Reply&, std::string_view) -> bool {
+    throw std::bad_alloc();
+  };
+  const hub::Request request{.url = hub_.endpoint() + "/org/name/resolve/main/model.onnx"};
+  EXPECT_THROW((void)http.send(request, full), std::bad_alloc);
+  const auto enough = [](const hub::Reply&, std::string_view) { return false; };
+  EXPECT_EQ(http.send(request, enough).transport, hub::Transport::stopped);  // it can go on
 }
 
 // Not through libcurl, which is C, and not out of another thread, where it would end the program.

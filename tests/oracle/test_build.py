@@ -169,6 +169,7 @@ def test_one_calibration_text_is_enough(build, tiny, tmp_path):
     done = build(tiny / "qwen3", tmp_path / "out", "--min-cos", "0.5", "--profile", "accurate", "--calibration", tmp_path / "one.txt")
     report = report_of(tmp_path / "out")
     assert report["settings"]["calibration"]["texts"] == 1 and report["protection"]["texts"] == 1
+    assert "octavo: warning: calibrated on 1 text; a hundred or more" in done.stderr
     for text in (done.stderr, (tmp_path / "out/README.md").read_text(), json.dumps(report["quality"]["notes"])):
         assert "the only calibration text" in text
     (tmp_path / "two.txt").write_text("One text.\nAnother one.\n")
@@ -221,7 +222,7 @@ def test_another_spelling_gives_the_same_bytes(built, octavo, tiny, tmp_path):
     spelled(".", "--min-cos=.5", "--output", tmp_path / "b/../b", cwd=tiny / "bert")
     for folder in (tmp_path / "a", tmp_path / "b"):
         assert content(folder) == content(built)
-    assert report_of(built)["command"] == "octavo build bert --min-cos 0.5"
+    assert report_of(built)["command"] == "octavo build bert --min-cos 0.5 -o DIR"
 
 
 def test_the_card_names_no_folders(octavo, tiny, tmp_path):
@@ -229,7 +230,7 @@ def test_the_card_names_no_folders(octavo, tiny, tmp_path):
     octavo("build", tiny / "bert", "-o", tmp_path / "out", "--min-cos", "0", "--no-vanilla", "--why", "as asked",
            "--texts", tmp_path / "my texts.txt", "--calibration", tmp_path / "my texts.txt")
     assert report_of(tmp_path / "out")["command"] == (
-        "octavo build bert --texts 'my texts.txt' --calibration 'my texts.txt' --no-vanilla --min-cos 0")
+        "octavo build bert --texts 'my texts.txt' --calibration 'my texts.txt' --no-vanilla --min-cos 0 -o DIR")
     for name in ("README.md", "report.json"):
         text = (tmp_path / "out" / name).read_text()
         assert str(tmp_path) not in text and str(tiny) not in text, name

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from terminal import shown_on_terminal
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = SOURCE / "tests" / "golden" / "embed"
 
@@ -78,6 +80,27 @@ def test_same_vectors_as_onnxruntime(octavo, model, tmp_path):
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         expected = session.run(None, feeds)[0][0].astype(np.float64).mean(0)
         assert np.abs(row - expected).max() <= 1e-5 * max(1, np.abs(expected).max()), text
+
+
+def test_a_terminal_sees_that_a_model_is_loaded(model, tmp_path):
+    def on_a_terminal(*arguments):
+        process, shown = shown_on_terminal(lambda it: subprocess.Popen(
+            [os.environ["OCTAVO_BIN"], "embed", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=it))
+        return process.wait(timeout=600), shown
+
+    code, shown = on_a_terminal(model, "a text")
+    assert code == 0 and shown.startswith(b"\r\x1b[Kload the model   0%") and shown.endswith(b"100%\r\x1b[K"), shown
+    (tmp_path / "empty").mkdir()
+    code, shown = on_a_terminal(tmp_path / "empty", "a text")
+    assert code == 3 and b"  0%\r\x1b[Koctavo: " in shown, shown
+
+
+def test_what_is_not_utf8_is_said(octavo, model, tmp_path):
+    (tmp_path / "in.txt").write_bytes("naïve\n".encode() + "café\nnaïve\n".encode("latin-1"))
+    done = octavo("embed", model, "--input", tmp_path / "in.txt", "--output", tmp_path / "o.npy")
+    assert "warning: 2 of 3 texts are not UTF-8, the first of them line 2; their bytes" in done.stderr, done.stderr
+    replaced = embed(octavo, model, ["naïve", "caf\ufffd", "na\ufffdve"], tmp_path)
+    assert np.load(tmp_path / "o.npy").tobytes() == replaced.tobytes()
 
 
 @pytest.mark.parametrize("which", ["minilm", "qwen3", "int8"])
@@ -243,21 +266,21 @@ def test_output_formats(octavo, model, tmp_path):
     for name, options in (("o.npy", ["--json"]), ("o.npy", ["--format", "jsonl"]), ("p.jsonl", ["--format", "npz"]),
                           ("p.npz", ["--format", "npy"]), ("p.safetensors", ["--json"])):
         done = octavo("embed", model, "x", "--output", tmp_path / name, *options, check=False)
-        assert done.returncode == 3 and "the extension says" in done.stderr, done.stderr
+        assert done.returncode == 2 and "the extension says" in done.stderr, done.stderr
         assert not (tmp_path / name).exists() or name == "o.npy"
     done = octavo("embed", model, "x", "--output", tmp_path / "v.json", check=False)
-    assert done.returncode == 3 and "v.json: the extension tells no format" in done.stderr
+    assert done.returncode == 2 and "v.json: the extension tells no format" in done.stderr
     done = octavo("embed", model, "x", "--json", "--format", "npy", "--output", tmp_path / "w", check=False)
     assert done.returncode == 2 and "--json" in done.stderr and "--format" in done.stderr
 
 
 def test_wrong_use(octavo, model, tmp_path):
     for arguments, code, message in (
-        ([tmp_path / "none", "x"], 3, "no such folder"),
+        ([tmp_path / "none", "x"], 3, "no such file or folder; a model on the hub is called org/name"),
         ([tmp_path, "x"], 3, "no model.int8.onnx"),
         ([model, "x", "--model-file", "other.onnx"], 3, "other.onnx"),
-        ([model, "x", "--output", tmp_path / "o.xyz"], 3, "o.xyz: the extension tells no format"),
-        ([model, "x", "--format", "npy"], 3, "needs --output"),
+        ([model, "x", "--output", tmp_path / "o.xyz"], 2, "o.xyz: the extension tells no format"),
+        ([model, "x", "--format", "npy"], 2, "needs --output"),
         ([model, "x", "--output", tmp_path / "no" / "o.npy"], 3, "no/o.npy"),
         ([model, "--input", tmp_path / "none.txt"], 3, "none.txt"),
         ([model, "--input", tmp_path], 3, "is a folder"),

@@ -140,9 +140,10 @@ def test_every_number_is_its_definition(octavo, folder, words, tmp_path):
 
 def test_threads_and_cpu_do_not_matter(octavo, folder, words):
     import os
-    runs = [octavo("evaluate", folder, "--set", words[0], "--against", folder / "fp32/model.onnx", "--resamples", 20,
+    runs = [octavo("evaluate", folder, "--set", words[0], "--against", folder / against, "--resamples", 20,
                    "--json", *options, env={**os.environ, **env}).stdout
-            for options, env in (((), {}), (("--threads", "3"), {}), ((), {"OCTAVO_CPU": "ref"}))]
+            for against, options, env in (("fp32", (), {}), ("fp32/model.onnx", ("--threads", "3"), {}),
+                                          ("fp32", (), {"OCTAVO_CPU": "ref"}))]
     assert runs[0] == runs[1] == runs[2]
 
 
@@ -203,6 +204,15 @@ def test_the_set_of_the_golden_pages(tmp_path):
         packed.parent.mkdir(parents=True, exist_ok=True)
         packed.write_bytes(gzip.compress(page.read_bytes()))
     assert make(tmp_path / "manpages.jsonl", "--pages", "4", "--queries", "4", pages=tmp_path / "packed") == SET.read_bytes()
+
+
+def test_no_pages_no_set(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder, code, message in ((f"en={tmp_path / 'none'}", 2, "needs LANGUAGE=DIR"), (tmp_path, 2, "needs LANGUAGE=DIR"),
+                                  (f"en={tmp_path / 'empty'}", 1, "nothing was written")):
+        done = subprocess.run([sys.executable, TOOL, "-o", tmp_path / "set.jsonl", "--folder", folder], capture_output=True, text=True)
+        assert done.returncode == code and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (tmp_path / "set.jsonl").exists()
 
 
 def test_pages_become_prose(tmp_path):

@@ -2,7 +2,6 @@
 import json
 import os
 import pathlib
-import pty
 import random
 import re
 import resource
@@ -14,6 +13,7 @@ import time
 import pytest
 
 from hub_server import FakeHub, Fault, api_error, cut_after, endless, fault, git_sha1, sha256, silent, status
+from terminal import shown_on_terminal
 
 PIECE = 8 << 20
 BIG = random.Random(1).randbytes(2 * PIECE + 123_457)
@@ -619,16 +619,8 @@ def test_pulls_beside_the_python_client(hub, clients_python, tmp_path):
 
 
 def test_progress_is_for_terminals(hub, tmp_path):
-    leader, follower = pty.openpty()
-    done = subprocess.run([os.environ["OCTAVO_BIN"], "pull", "org/big"], env=hub.environment(tmp_path),
-                          stdout=subprocess.PIPE, stderr=follower, text=True, timeout=120)
-    os.close(follower)
-    shown = b""
-    try:
-        while part := os.read(leader, 65536):
-            shown += part
-    except OSError:
-        pass  # the other end is closed
-    os.close(leader)
-    assert done.returncode == 0 and "model.safetensors" in done.stdout
+    process, shown = shown_on_terminal(lambda it: subprocess.Popen(
+        [os.environ["OCTAVO_BIN"], "pull", "org/big"], env=hub.environment(tmp_path), stdout=subprocess.PIPE, stderr=it, text=True))
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0 and "model.safetensors" in printed
     assert re.search(rb"pull \[#+\.*\] .* of 16\.9 MB, .*/s", shown), shown[-300:]

@@ -23,6 +23,9 @@ def test_usage_errors_say_what_is_wrong(octavo):
         ([], "octavo: needs a command; the commands are build, import,"),
         (["frobnicate"], "octavo: frobnicate: no such command; the commands are build, import,"),
         (["--no-such-flag"], "octavo: --no-such-flag: no such option; the commands are"),
+        (["build", "m", "--outptu", "o"], "octavo build: --outptu: no such option"),
+        (["smooth", "--in", "m", "-o", "o"], "octavo smooth: --in: no such option"),
+        (["build", "m"], "octavo build: --output is required"),
         (["embed", "m", "x", "--max-length", "0"],
          'octavo embed: --max-length: "0" is not a whole number from 1 to 16777216'),
         (["embed", "m", "x", "--dimensions", "abc"], '--dimensions: "abc" is not a whole number from 1 to'),
@@ -85,14 +88,26 @@ def test_threads_that_the_system_refuses_are_reported(octavo, tiny, tmp_path):
 def test_errors_point_at_what_is_wrong(octavo, tiny, tmp_path):
     """A path that is not there, or of the wrong kind, is said before what lies beside it is looked for."""
     octavo("import", tiny / "bert", "-o", tmp_path / "imp")
+    (tmp_path / "imp/model.gguf").write_bytes(b"GGUF")
+    for folder, name in (("only-int8", "model.int8.onnx"), ("only-onnx", "model.onnx")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes((tmp_path / "imp/model.onnx").read_bytes())
+        (tmp_path / folder / "config.json").write_bytes((tmp_path / "imp/config.json").read_bytes())
+    for command in (["embed", "nope", "x"], ["bench", "nope"], ["inspect", "nope"], ["evaluate", "nope", "--set", "x"],
+                    ["serve", "nope"], ["import", "nope", "-o", "out"], ["build", "nope", "-o", "out"], ["verify", "nope", "--against", "x"]):
+        done = octavo(*command, check=False, cwd=tmp_path)
+        assert done.returncode == 3, command
+        assert done.stderr == "octavo: nope: no such file or folder; a model on the hub is called org/name\n", done.stderr
+    assert not (tmp_path / "out").exists()
     for arguments, message in (
-        (["verify", "nope", "--against", "imp/model.onnx"], "octavo: nope: there is no such file or folder"),
-        (["verify", "imp", "--against", "nope"], "octavo: nope: there is no such file or folder"),
-        (["verify", "imp", "--reference", "nope"], "octavo: nope: there is no such file or folder"),
-        (["verify", "imp", "--against", "imp"], "imp: is a folder; give the file in it"),
+        (["verify", "nope", "--against", "imp/model.onnx"], "octavo: nope: no such file or folder"),
+        (["verify", "imp", "--against", "nope"], "octavo: nope: no such file or folder"),
+        (["verify", "imp", "--reference", "nope"], "octavo: nope: no such file or folder"),
+        (["verify", "imp", "--against", "only-int8"], "only-int8: has neither model.onnx nor onnx/model.onnx"),
         (["embed", "imp/model.onnx", "x"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
         (["bench", "imp/model.onnx"], "octavo: imp/model.onnx: is a file; give the folder it is in"),
-        (["embed", "nope", "x"], "octavo: nope: no such folder"),
+        (["embed", "imp/model.gguf", "x"], "octavo: imp/model.gguf: is a GGUF file; octavo build imp/model.gguf -o DIR makes"),
+        (["build", "only-onnx", "-o", "out"], "only-onnx: has no weights to import, but an ONNX model; octavo smooth and octavo quantize take"),
         (["quantize", "imp", "out.onnx"], "imp: is a folder; give the file in it"),
     ):
         done = octavo(*arguments, check=False, cwd=tmp_path)

@@ -544,6 +544,12 @@ def test_keys(model, tmp_path):
         Server(model, "--api-key-file", keys)
 
 
+def test_an_access_log_makes_no_folders(model, tmp_path):
+    with pytest.raises(RuntimeError, match="lgos/access.log: no such folder"):
+        Server(model, "--access-log", tmp_path / "lgos/access.log")
+    assert not (tmp_path / "lgos").exists()
+
+
 def test_a_warning_when_everybody_may(model):
     with Server(model, "--host", "0.0.0.0") as server:
         assert any("--api-key-file" in line for line in server.messages)

@@ -91,6 +91,9 @@ def test_gate_decides_the_exit_code(octavo, tiny_bert):
 def test_a_folder_is_its_model(octavo, tiny_bert):
     _, by_file = run(octavo, tiny_bert / "model.onnx", "--against", tiny_bert / "shaken.onnx")
     _, by_folder = run(octavo, tiny_bert, "--against", tiny_bert / "shaken.onnx")
+    _, folder_against = run(octavo, tiny_bert / "shaken.onnx", "--against", tiny_bert)
+    _, file_against = run(octavo, tiny_bert / "shaken.onnx", "--against", tiny_bert / "model.onnx")
+    assert folder_against == file_against
     assert by_file == by_folder
 
 

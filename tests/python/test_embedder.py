@@ -346,7 +346,7 @@ def test_a_class_for_every_code():
 
 
 @pytest.mark.parametrize("use, error, message", [
-    (lambda e, m: octavo.Embedder(m / "none"), octavo.NotFoundError, "none: no such folder"),
+    (lambda e, m: octavo.Embedder(m / "none"), octavo.NotFoundError, "none: no such file or folder; a model on the hub is called org/name"),
     (lambda e, m: octavo.Embedder(m, model_file="x.onnx"), octavo.NotFoundError, "x.onnx"),
     (lambda e, m: octavo.Embedder(m, batch_tokens=2**24 + 1), octavo.InvalidInputError, "at most 16777216"),
     (lambda e, m: octavo.Embedder(m, threads=0), octavo.InvalidInputError, "threads is 0"),

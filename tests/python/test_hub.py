@@ -4,7 +4,6 @@ That hub runs in this process: that it answers at all shows that a download leav
 import os
 import pathlib
 import pickle
-import pty
 import random
 import re
 import resource
@@ -25,6 +24,7 @@ from octavo.sentence_transformers import SentenceTransformer
 
 sys.path.insert(0, str(SOURCE / "tests" / "oracle"))
 from hub_server import FakeHub, api_error, fault, sha256, silent  # noqa: E402
+from terminal import shown_on_terminal  # noqa: E402
 
 NAME = "org/tiny"
 BIG = random.Random(1).randbytes((8 << 20) + 123_457)
@@ -266,16 +266,7 @@ def test_notes_are_warnings(hub, tmp_path, monkeypatch):
 
 def test_a_terminal_sees_how_far_it_is(hub):
     hub.faults.append(fault("^/cdn/", lambda handler: (time.sleep(0.3), False)[1], times=100))
-    leader, follower = pty.openpty()
-    process = python("import octavo; octavo.Embedder('org/tiny')", stderr=follower)
-    os.close(follower)
-    shown = b""
-    try:
-        while part := os.read(leader, 65536):
-            shown += part
-    except OSError:
-        pass  # the other end is closed
-    os.close(leader)
+    process, shown = shown_on_terminal(lambda it: python("import octavo; octavo.Embedder('org/tiny')", stderr=it))
     process.communicate()
     assert process.returncode == 0 and re.search(rb"\r\x1b\[Kpull +\d+%", shown) and shown.endswith(b"\r\x1b[K"), shown[-300:]
 

@@ -48,7 +48,7 @@ TEST_F(SnapshotFolderTest, SaysWhatIsMissingAndWhatToDo) {
     EXPECT_NE(s.error().message.find(text), std::string::npos) << s.error().message;
     EXPECT_NE(s.error().message.find(source.string()), std::string::npos) << s.error().message;
   };
-  says(folder_ / "nowhere", "no such folder or file", Code::not_found);
+  says(folder_ / "nowhere", "no such file or folder", Code::not_found);
   says(folder_, "has no config.json", Code::not_found);
   says(put("m.gguf", "").parent_path(), "give the file itself", Code::not_found);
   std::filesystem::remove(folder_ / "m.gguf");

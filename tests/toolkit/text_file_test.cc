@@ -72,6 +72,7 @@ TEST(TextFile, ErrorsNameFileAndLine) {
       {"{\"text\": \"a\"}\nplain\n", "f.txt: line 2"},
       {"{\"text\": \"a\"}\n{\"txt\": \"b\"}\n", "f.txt: line 2: needs an object"},
       {"{\"text\": 3}\n", "f.txt: line 1: needs an object"},
+      {"one\n\ncaf\xe9\n", "f.txt: line 3 is not UTF-8; convert the file"},
   };
   for (const auto& c : cases) {
     const auto read = parse_texts(c.content, "f.txt");
