@@ -15,7 +15,8 @@ namespace octavo {
 
 struct EvaluateOptions {
   std::filesystem::path set;      // of tools/make_retrieval_set.py
-  std::filesystem::path against;  // FP32 model; empty: model.onnx of the folder, if it has one
+  std::filesystem::path against;  // FP32 model, or a folder with one; empty: model.onnx
+                                  // of the folder, if it has one
   // File names inside the folder, or paths; empty: those of model.int8.onnx and
   // model.int8.vanilla.onnx that are there.
   std::vector<std::string> variants;

@@ -3,7 +3,7 @@
 //
 //   auto settings = octavo::hub_settings();          // HF_ENDPOINT, HF_TOKEN, HF_HOME, ...
 //   auto name = octavo::parse_hub_name("sentence-transformers/all-MiniLM-L6-v2");
-//   auto pulled = octavo::pull_model(*name, {}, settings);
+//   auto pulled = octavo::pull_model(*name, {}, *settings);
 //   octavo::import_model(pulled->source, "fp32");
 
 #include <chrono>

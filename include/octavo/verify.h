@@ -14,7 +14,7 @@ namespace octavo {
 
 struct VerifyOptions {
   std::filesystem::path tokenizer;  // folder; empty: the model's own folder
-  std::filesystem::path against;    // reference ONNX model, or
+  std::filesystem::path against;    // reference ONNX model or a folder with one, or
   std::filesystem::path reference;  // reference file of tools/dump_reference.py (safetensors)
   std::vector<std::string>
       texts;  // empty: the 6 built-in probe texts (or those of the reference file)

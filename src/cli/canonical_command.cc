@@ -1,28 +1,15 @@
 #include "cli/canonical_command.h"
 
-#include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <string_view>
 #include <system_error>
 
+#include "base/shell.h"
 #include "octavo/hub.h"
 
 namespace octavo::cli {
 
 namespace {
-
-// As a shell would need it.
-std::string quoted(const std::string& argument) {
-  const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-_./=:,@%+").find(c) != std::string_view::npos;
-  });
-  if (plain) return argument;
-  std::string out = "'";
-  for (const char c : argument) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
 
 // "model" for "../model/", "." and a link to it: the name that the thing itself has. That of a
 // model on the hub says where everybody finds it.
@@ -59,12 +46,12 @@ std::string canonical_command(const CLI::App& command, const std::set<std::strin
     if (left_out.contains(name)) continue;
     std::string shown;
     for (const std::string& value : option->results())
-      shown += " " + quoted(names_a_file(*option) ? file_name(value) : plain_number(value));
+      shown += " " + shell_quoted(names_a_file(*option) ? file_name(value) : plain_number(value));
     if (option->get_positional()) {
       positionals += shown;
     } else if (option->get_items_expected_max() == 0) {
       options += " " + name;
-    } else if (shown != " " + quoted(plain_number(option->get_default_str()))) {
+    } else if (shown != " " + shell_quoted(plain_number(option->get_default_str()))) {
       options += " " + name + shown;
     }
   }

@@ -136,7 +136,7 @@ void run(Flags& flags, Context& context) {
   if (!report) return context.fail(report.error());
   for (const auto& note : report->smoothed.notes)
     std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
-  warn_of_small_calibration(report->smoothing.calibration_texts);
+  warn_of_small_calibration(report->smoothing);
   if (flags.json) {
     print_json(flags, context);
   } else {

@@ -113,6 +113,15 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host.starts_with("127.") || host == "::1";
 }
 
+// spdlog would make the folders of a misspelt path.
+Status check_log_folder(const std::string& log) {
+  const std::filesystem::path folder = std::filesystem::path(log).parent_path();
+  std::error_code none;
+  if (folder.empty() || std::filesystem::is_directory(folder, none)) return Done{};
+  return Error{Code::not_found,
+               log + ": there is no folder " + folder.string() + "; make it, or correct the path"};
+}
+
 // Lines are written by a thread of their own: a full pipe or a slow disk does not stop the server.
 std::shared_ptr<spdlog::logger> open_log(const std::string& path) {
   spdlog::init_thread_pool(kLogLines, 1);
@@ -133,6 +142,10 @@ Status run(Options& options) {
   // Who reads the log may go; the server stays.
   ::signal(SIGPIPE, SIG_IGN);
   ServerOptions& server_options = options.server;
+  if (!options.api_key_file.empty()) {
+    OCTAVO_TRY(server_options.api_keys, read_keys(options.api_key_file));
+  }
+  if (!options.no_access_log) OCTAVO_CHECK(check_log_folder(options.access_log));
   for (const std::string& text : options.models) {
     ServerOptions::Model model = model_of(text);
     std::string folder = model.folder.string();
@@ -140,15 +153,7 @@ Status run(Options& options) {
     model.folder = folder;
     server_options.models.push_back(std::move(model));
   }
-  if (!options.api_key_file.empty()) {
-    OCTAVO_TRY(server_options.api_keys, read_keys(options.api_key_file));
-  }
   if (!options.no_access_log) {
-    // spdlog would make the folders of a misspelt path.
-    const std::filesystem::path folder = std::filesystem::path(options.access_log).parent_path();
-    std::error_code none;
-    if (!folder.empty() && !std::filesystem::is_directory(folder, none))
-      return Error{Code::not_found, options.access_log + ": no such folder as " + folder.string()};
     try {
       server_options.access_log = [log = open_log(options.access_log)](std::string_view line) {
         log->info("{}", line);

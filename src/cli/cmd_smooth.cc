@@ -213,7 +213,7 @@ void add_smooth(CLI::App& app, Context& context) {
     }
     const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
-    warn_of_small_calibration(report->calibration_texts);
+    warn_of_small_calibration(*report);
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.
       std::puts(

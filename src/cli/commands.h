@@ -11,6 +11,7 @@
 
 #include "octavo/progress.h"
 #include "octavo/result.h"
+#include "octavo/smooth.h"
 
 namespace octavo::cli {
 
@@ -50,7 +51,7 @@ std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 
 // Says on stderr when a model was calibrated on so few texts that they hardly stand for what it
 // will read.
-void warn_of_small_calibration(uint64_t texts);
+void warn_of_small_calibration(const SmoothReport& smoothing);
 
 void add_quantize(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);

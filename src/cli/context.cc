@@ -69,8 +69,11 @@ std::string fixed(double value, int decimals) {
   return text;
 }
 
-void warn_of_small_calibration(uint64_t texts) {
+void warn_of_small_calibration(const SmoothReport& smoothing) {
   constexpr uint64_t kFew = 32;
+  // A search keeps some for itself.
+  const uint64_t texts =
+      smoothing.calibration_texts + (smoothing.search ? smoothing.search->texts : 0);
   if (texts >= kFew) return;
   std::fprintf(stderr,
                "octavo: warning: calibrated on %llu text%s; a hundred or more, short and long, of "

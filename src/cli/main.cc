@@ -11,6 +11,7 @@
 #include <new>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "base/unfinished.h"
 #include "cli/commands.h"
@@ -55,6 +56,19 @@ void add_commands(CLI::App& app, Context& context) {
   octavo::cli::add_pull(app, context);
 }
 
+// What nobody took of a command's arguments: the first unknown option, else, when `words` count,
+// the first argument too many; `otherwise` without either. Behind "--" there are no options.
+std::string unknown_in(const std::vector<std::string>& rest, bool words, std::string otherwise) {
+  const auto end = std::find(rest.begin(), rest.end(), "--");
+  const auto option = std::find_if(rest.begin(), end,
+                                   [](const std::string& word) { return word.starts_with('-'); });
+  if (option != end) return *option + ": no such option";
+  if (!words) return otherwise;
+  const auto word =
+      std::find_if(rest.begin(), rest.end(), [](const std::string& one) { return one != "--"; });
+  return word == rest.end() ? otherwise : *word + ": one argument too many";
+}
+
 // What CLI11 says, with the command it belongs to; and what it cannot say about no command at all.
 std::string usage_error(const CLI::App* app, const CLI::Error& error) {
   std::string name = app->get_name();
@@ -62,12 +76,10 @@ std::string usage_error(const CLI::App* app, const CLI::Error& error) {
   if (const auto parsed = app->get_subcommands(); !parsed.empty()) {
     name += " " + parsed.front()->get_name();
     // What nobody knows comes before what is missing: it may be a misspelt form of that.
-    if (error.get_name() == "RequiredError") {
-      const auto rest = parsed.front()->remaining();
-      const auto option = std::find_if(rest.begin(), rest.end(),
-                                       [](const std::string& word) { return word[0] == '-'; });
-      if (option != rest.end()) message = *option + ": no such option";
-    }
+    // By its code: CLI11 2.1 gives this error the name of the command.
+    const bool extras = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    if (extras || error.get_name() == "RequiredError")
+      message = unknown_in(parsed.front()->remaining(), extras, message);
   } else if (error.get_name() == "RequiredError") {
     const auto rest = app->remaining();
     message = "needs a command";

@@ -373,7 +373,9 @@ Result<FusedModel> FusedVariants::widened(const std::set<std::string>& weights) 
   OCTAVO_TRY(const Made made, made_of(std::move(raised), state_->made.positions));
   for (const fused::PackedTensor& t : made.compiled.tensors)
     if (!state_->tensors.contains(t.name))
-      return Error{Code::unsupported, "a packed weight has products of 8 and of 16 bits"};
+      return Error{Code::unsupported,
+                   "a packed weight has products of 8 and of 16 bits; MatMuls that read the same "
+                   "input get the same: protect all of them"};
   return of_tensors(made.compiled.spec, state_->tensors);
 }
 

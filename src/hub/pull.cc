@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -165,18 +166,21 @@ class Pull {
   Status locate(const std::vector<const RepositoryFile*>& missing, std::vector<Blob>& blobs) {
     std::atomic<size_t> next{0};
     std::optional<Error> error;
+    const auto fail = [&](Error what) {
+      {  // Before the others are told: what they say then is that they were stopped.
+        const std::lock_guard lock(mutex_);
+        if (!error) error = std::move(what);
+      }
+      stop_.request();
+    };
     const auto work = [&](Client& client) {
       for (size_t i = next++; i < missing.size() && !stop_.requested(); i = next++) {
-        Result<Blob> blob = or_out_of_memory([&] { return describe(client, *missing[i]); });
+        Result<Blob> blob = describe(client, *missing[i]);
         if (blob) {
           blobs[i] = *std::move(blob);
-          continue;
+        } else {
+          fail(std::move(blob).error());
         }
-        {  // Before the others are told: what they say then is that they were stopped.
-          const std::lock_guard lock(mutex_);
-          if (!error) error = std::move(blob).error();
-        }
-        stop_.request();
       }
     };
     {
@@ -184,8 +188,12 @@ class Pull {
       try {
         for (size_t i = 1; i < std::min(kConnections, missing.size()); ++i)
           threads.emplace_back([&] {
-            Client client(settings_, name_.repository, stop_);
-            work(client);
+            try {
+              Client client(settings_, name_.repository, stop_);
+              work(client);
+            } catch (const std::bad_alloc&) {
+              fail({Code::out_of_memory, "the pull needs more memory than there is"});
+            }
           });
       } catch (const std::system_error&) {  // fewer at once, then
       }

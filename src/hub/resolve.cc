@@ -12,9 +12,12 @@ Result<ModelSource> resolve_model(const std::string& argument, PullOptions optio
                                   const std::string& file, const Progress& progress) {
   const auto name = hub_name_in(argument);
   std::error_code none;
-  if (!name && !std::filesystem::exists(argument, none))
+  const auto kind = std::filesystem::status(argument, none).type();
+  if (!name && kind == std::filesystem::file_type::not_found)
     return Error{Code::not_found,
                  argument + ": no such file or folder; a model on the hub is called org/name"};
+  if (!name && kind == std::filesystem::file_type::none)  // not readable, a circle of links
+    return Error{Code::io, argument + ": " + none.message()};
   if (!name) return ModelSource{argument, {}};
   const std::string what = argument + ": no such file or folder, so taken for a model on the hub";
   OCTAVO_TRY(const HubSettings settings, hub_settings());

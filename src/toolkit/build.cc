@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/mapped_file.h"
 #include "base/progress.h"
+#include "base/shell.h"
 #include "formats/json.h"
 #include "formats/onnx.h"
 #include "graph/inline.h"
@@ -310,7 +311,7 @@ class Build {
   Status describe(const nlohmann::json& previous) {
     if (options().command_line.empty()) {
       input_.options.command_line =
-          "octavo build " + input_.source +
+          "octavo build " + shell_quoted(input_.source) +
           (options().profile == Profile::accurate ? " --profile accurate" : "") +
           (options().alpha ? " --alpha " + nlohmann::json(*options().alpha).dump() : "") +
           " -o DIR";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "base/digest.h"
@@ -88,11 +89,11 @@ class Evaluation {
     report_.queries = set_.queries.size();
     report_.resamples = options_.resamples;
     report_.seed = options_.seed;
-    OCTAVO_TRY(const fs::path reference, reference_file());
-    report_.has_reference = !reference.empty();
-    std::vector<std::string> names;
-    if (report_.has_reference) names.push_back(reference.string());
-    for (const auto& name : variant_names()) names.push_back(name);
+    OCTAVO_TRY(const auto reference, reference_model());
+    report_.has_reference = reference.has_value();
+    std::vector<Subject> names;
+    if (reference) names.push_back(*reference);
+    for (const auto& name : variant_names()) names.push_back({name, locate(name)});
     if (names.size() == (report_.has_reference ? 1U : 0U))
       return Error{Code::not_found,
                    folder_.string() +
@@ -103,10 +104,24 @@ class Evaluation {
   }
 
  private:
-  Result<fs::path> reference_file() const {
+  // A model to evaluate: as it is called, and where it is.
+  struct Subject {
+    std::string name;
+    fs::path file;
+  };
+
+  // Of a folder its FP32 model; nullopt when there is none to compare with.
+  Result<std::optional<Subject>> reference_model() const {
     std::error_code ignored;
-    if (!options_.against.empty()) return reference_model(options_.against);
-    return fs::exists(folder_ / "model.onnx", ignored) ? fs::path("model.onnx") : fs::path();
+    const bool asked = !options_.against.empty();
+    const fs::path given = asked ? options_.against : fs::path("model.onnx");
+    if (!asked && !fs::exists(folder_ / given, ignored)) return std::optional<Subject>();
+    // "." is where the caller is, not the model folder.
+    const fs::path place =
+        fs::is_directory(given, ignored) ? fs::absolute(given, ignored) : locate(given.string());
+    if (!fs::is_directory(place, ignored)) return std::optional(Subject{given.string(), place});
+    OCTAVO_TRY(const fs::path file, octavo::reference_model(place));
+    return std::optional(Subject{(given / file.lexically_relative(place)).string(), file});
   }
 
   std::vector<std::string> variant_names() const {
@@ -125,8 +140,9 @@ class Evaluation {
     return fs::absolute(fs::exists(inside, ignored) ? inside : fs::path(name), ignored);
   }
 
-  Status add(const std::string& name, size_t number, size_t count) {
-    OCTAVO_TRY(const Embedder embedder, Embedder::open(folder_, {.model_file = name,
+  Status add(const Subject& subject, size_t number, size_t count) {
+    const std::string& name = subject.name;
+    OCTAVO_TRY(const Embedder embedder, Embedder::open(folder_, {.model_file = subject.file,
                                                                  .threads = options_.threads,
                                                                  .exact_onnx = options_.exact_onnx,
                                                                  .cache = false}));
@@ -145,7 +161,7 @@ class Evaluation {
         const auto rows,
         embed(embedder, set_.documents, for_documents, stage, first).within(name + ": documents"));
     const Measured measured = measure(asked, rows, embedder.width());
-    Report::Variant variant{name, embedder.explain(), size_of(name), {}};
+    Report::Variant variant{name, embedder.explain(), size_of(subject.file), {}};
     if (const size_t packed = variant.how.find("; packed"); packed != std::string::npos)
       variant.how.erase(packed);  // where they lie differs between machines
     for (const Members& group : groups_)
@@ -190,9 +206,8 @@ class Evaluation {
     return rows;
   }
 
-  uint64_t size_of(const std::string& name) const {
+  static uint64_t size_of(const fs::path& file) {
     std::error_code error;
-    const fs::path file = locate(name);
     uint64_t bytes = 0;
     for (const fs::path& part : {file, fs::path(file.string() + ".data")}) {
       const auto size = fs::file_size(part, error);

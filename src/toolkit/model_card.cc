@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/shell.h"
 
 namespace octavo {
 
@@ -209,19 +210,28 @@ std::string use_section(const json& report) {
   return out;
 }
 
-// As `octavo quantize` takes them.
+// What the card writes for the caller's own file of calibration texts; empty for the built-in ones.
+std::string calibration_flag(const json& settings) {
+  const bool built_in = settings.at("calibration").at("name").get<std::string>() == "built-in";
+  return built_in ? "" : " --calibration FILE";
+}
+
+// As `octavo quantize` takes them. A budget of nothing searches nothing.
 std::string protect_flags(const json& settings) {
   std::string out;
   for (const json& pattern : settings.at("protect"))
-    out += " --protect '" + pattern.get<std::string>() + "'";
-  for (const auto& [key, option] : {std::pair("target_cos", " --target-cos "),
-                                    std::pair("max_extra_macs", " --max-extra-macs ")})
-    if (!settings.at(key).is_null()) out += option + settings.at(key).dump();
+    out += " --protect " + shell_quoted(pattern.get<std::string>());
   const bool compensated = settings.at("rounding").get<std::string>() == "compensated";
+  bool reads_texts = compensated;
+  for (const auto& [key, option] : {std::pair("target_cos", " --target-cos "),
+                                    std::pair("max_extra_macs", " --max-extra-macs ")}) {
+    const json& value = settings.at(key);
+    if (value.is_null() || value == 0) continue;
+    out += option + value.dump();
+    reads_texts = true;
+  }
   if (compensated) out += " --compensate";
-  if (compensated || settings.at("target_cos").is_number() ||
-      settings.at("max_extra_macs").is_number())
-    out += " --tokenizer fp32";
+  if (reads_texts) out += " --tokenizer fp32" + calibration_flag(settings);
   return out;
 }
 
@@ -233,6 +243,7 @@ std::string making_section(const json& report) {
   const std::string alpha = given.is_string() ? given.get<std::string>() : given.dump();
   const bool rows = settings.at("activations").get<std::string>() != "per-tensor";
   const std::string table = settings.at("table").get<std::string>();
+  const bool vanilla = report.at("quality").at("variants").contains("vanilla");
   const json& rotation = report.at("rotation");
   const bool rotated = rotation.is_object() && rotation.at("width").get<uint64_t>() > 0;
   size_t explicit_sites = 0;
@@ -260,24 +271,25 @@ std::string making_section(const json& report) {
           : table == "float32" ? std::string()
                                : "; the embedding table in " + table) +
          ". Profile: " + settings.at("profile").get<std::string>() +
-         (rows ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model.\n\n"
-               : ". The vanilla variant is the same without SmoothQuant.\n\n");
+         (!vanilla ? "."
+          : rows   ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model."
+                   : ". The vanilla variant is the same without SmoothQuant.") +
+         "\n\n";
   out +=
       "```sh\n" + report.at("command").get<std::string>() + "\n```\n\nThe same step by step:\n\n";
   const std::string quantize =
       " --per-channel --op-types MatMul --weight-type qint8 --external-data\n";
-  const bool own = calibration.at("name").get<std::string>() != "built-in";
   out +=
       "```sh\noctavo import SOURCE -o fp32\n"
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32 --alpha " +
       alpha + (alpha == "auto" && rows ? " --activations per-token" : "") +
       (rows ? " --factors per-token" : "") + (rotated ? " --rotate" : "") +
-      (own ? " --calibration FILE" : "") +
+      calibration_flag(settings) +
       "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
       (rows ? " --activations per-token" : "") + (table == "float32" ? "" : " --table " + table) +
       protect_flags(settings) + quantize +
-      "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize +
+      (vanilla ? "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize : "") +
       "octavo verify model.int8.onnx --tokenizer fp32 --against fp32/model.onnx\n```\n";
   return out;
 }

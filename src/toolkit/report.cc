@@ -160,8 +160,6 @@ json quantization(const QuantizeReport& report) {
           {"kept", std::move(kept)}};
 }
 
-// Losses are means of 1 - cosine over texts that the statistics did not see; `confirmed` over those
-// that the search did not see either.
 // Of the residual stream; null where that was not asked for.
 json rotation(const ReportInput& input) {
   if (recipe_of(input.options).rotate == RotateResidual::no) return {};
@@ -169,6 +167,8 @@ json rotation(const ReportInput& input) {
   return {{"width", smoothing.rotated_width}, {"refusal", smoothing.not_rotated}};
 }
 
+// Losses are means of 1 - cosine over texts that the statistics did not see; `confirmed` over those
+// that the search did not see either.
 json alpha_search(const std::optional<AlphaSearchReport>& report) {
   if (!report) return {};
   json trials = json::array();

@@ -122,18 +122,22 @@ std::string page_alpha_search(const ReportView& view) {
   if (!view.has("/alpha_search")) return "";
   const std::string at = "/alpha_search";
   std::vector<Stem> stems;
-  for (const json& trial : view.at(at + "/trials"))
+  size_t kept = 0;  // the best of one alpha for all, and each step that helped
+  for (const json& trial : view.at(at + "/trials")) {
+    kept += trial.at("kept").get<bool>() ? 1 : 0;
     stems.push_back({trial.at("what").get<std::string>(), trial.at("kept").get<bool>() ? 2 : 0,
                      trial.at("loss").get<double>()});
+  }
   const bool refused = view.at(at + "/refused").get<bool>();
   return html_heading("How alpha was chosen") +
          html_paragraph(std::string("By search, judged by the vectors of the quantized model on ") +
                         view.whole(at + "/texts") +
                         " calibration texts that the statistics did not see. " +
-                        (refused ? "The search was <b>refused</b>: on the texts that it did not "
-                                   "see either, one alpha for all sites was better, and is used."
-                                 : "The texts that the search did not see either confirmed it: "
-                                   "each site has its own alpha.")) +
+                        (kept < 2  ? "No site gained from an alpha of its own: all have the same."
+                         : refused ? "The search was <b>refused</b>: on the texts that it did not "
+                                     "see either, one alpha for all sites was better, and is used."
+                                   : "The texts that the search did not see either confirmed it: "
+                                     "each site has its own alpha.")) +
          html_table(
              {"mean 1 - cosine", "on the texts of the search", "on texts it did not see"}, "lrr",
              {{"one alpha, " + view.fixed(at + "/fixed", 2), view.fixed(at + "/loss_fixed", 6),

@@ -37,11 +37,13 @@ Error no_weights(const fs::path& folder) {
   std::string gguf;
   bool pickle = false;
   std::string other;
+  std::string model;  // in ONNX, and not under an original's name
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const fs::path& path = entry.path();
     const std::string name = path.filename().string();
     if (path.extension() == ".gguf") gguf = path.string();
+    if (path.extension() == ".onnx") model = name;
     if (path.extension() == ".bin" && name.starts_with("pytorch_model")) pickle = true;
     if (name == "tf_model.h5" || name == "flax_model.msgpack" || name == "rust_model.ot")
       other = name;
@@ -66,6 +68,10 @@ Error no_weights(const fs::path& folder) {
                 "has no weights to import, but an ONNX model; octavo smooth and octavo "
                 "quantize take " +
                 onnx->string()};
+  if (!model.empty())
+    return {Code::unsupported, where + "has no weights to import, but " + model +
+                                   ", which octavo embed and octavo serve take; give the folder "
+                                   "of the original model"};
   return {Code::not_found, where +
                                "has neither model.safetensors nor model.safetensors.index.json; "
                                "the download is not complete"};

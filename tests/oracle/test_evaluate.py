@@ -4,6 +4,7 @@ import gzip
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 
@@ -136,6 +137,28 @@ def test_every_number_is_its_definition(octavo, folder, words, tmp_path):
     overall = report["variants"][2]["groups"][0]
     assert 0.1 < overall["ndcg10"] < 0.95 and overall["overlap10"] < 1 and overall["rank_correlation"] < 0.9999
     assert overall["ndcg10_change"]["low"] < overall["ndcg10_change"]["high"]
+
+
+def test_the_reference_is_where_the_caller_says(octavo, folder, words, tmp_path):
+    """Of a file in DIR and one of the same name elsewhere that of DIR, of folders those of the caller first."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("model.onnx", "model.onnx.data"):
+        if (folder / "fp32" / name).exists():
+            (other / name).write_bytes((folder / "fp32" / name).read_bytes())
+    def overlap(against, cwd, model_folder=folder):
+        report = json.loads(octavo("evaluate", model_folder, "--set", words[0], "--against", against, "--variants", INT8, "--resamples", 10,
+                                   "--json", cwd=cwd).stdout)
+        return report["variants"][0]["model"], report["variants"][1]["groups"][0]["overlap10"]
+
+    _, expected = overlap(folder / "fp32/model.onnx", tmp_path)
+    itself = tmp_path / "itself"  # its model.onnx is the INT8 one
+    shutil.copytree(folder, itself)
+    shutil.copy(folder / INT8, itself / "model.onnx")
+    assert overlap(".", other, itself) == ("./model.onnx", expected) and expected < 1
+    assert overlap("fp32", tmp_path) == ("fp32/model.onnx", expected)  # in DIR
+    assert overlap("other", tmp_path, itself) == ("other/model.onnx", expected)
+    assert overlap("model.onnx", other, itself) == ("model.onnx", 1)
 
 
 def test_threads_and_cpu_do_not_matter(octavo, folder, words):

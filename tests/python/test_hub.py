@@ -226,7 +226,7 @@ def test_models_are_made_by_name(hub, program, tiny, tmp_path):
     assert pulled and pulled[-1] == (sum(map(len, files_of(tiny / "bert").values())),) * 2
     report = octavo.build("org/snapshot", tmp_path / "int8", vanilla=False, min_cos=-1)
     card = (tmp_path / "int8" / "README.md").read_text()
-    assert report.passed and "octavo.build('org/snapshot', vanilla=False, min_cos=-1)" in card
+    assert report.passed and "octavo.build('org/snapshot', 'DIR', vanilla=False, min_cos=-1)" in card
     assert "From org/snapshot (" in card and str(tmp_path) not in card
     hub.add("org/int8", files_of(tmp_path / "int8"))
     assert octavo.verify("org/int8", against=tmp_path / "fp32" / "model.onnx").cos_min > 0.5

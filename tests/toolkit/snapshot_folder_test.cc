@@ -54,6 +54,10 @@ TEST_F(SnapshotFolderTest, SaysWhatIsMissingAndWhatToDo) {
   std::filesystem::remove(folder_ / "m.gguf");
   put("config.json", "{}");
   says(folder_, "neither model.safetensors nor model.safetensors.index.json", Code::not_found);
+  put("model.int8.onnx", "");
+  says(folder_, "but model.int8.onnx, which octavo embed and octavo serve take", Code::unsupported);
+  put("model.onnx", "");
+  says(folder_, "octavo quantize take " + (folder_ / "model.onnx").string(), Code::unsupported);
   put("tf_model.h5", "");
   says(folder_, "the weights are in tf_model.h5", Code::unsupported);
   put("pytorch_model-00001-of-00002.bin", "");

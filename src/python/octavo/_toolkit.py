@@ -192,7 +192,7 @@ def verify(
 
     Args:
         model: ONNX file, a folder with one, or `org/name[@revision]` on the hub, as in Embedder.
-        against: FP32 ONNX model to compare with, or
+        against: FP32 ONNX model to compare with, or a folder with one, or
         reference: a file of tools/dump_reference.py.
         tokenizer: folder; None for the model's own.
         texts: none for the 6 built-in ones (or those of the reference file).
@@ -268,7 +268,7 @@ def build(
 
     Raises:
         InvalidInputError, NotFoundError, UnsupportedError: as the steps, and when `output` holds a
-            README.md or report.json that is not a build's.
+            README.md, report.json or report.html that is not a build's.
         IoError: a download failed, as in Embedder.
     """
     automatic = alpha == "auto"
@@ -332,4 +332,4 @@ def _call_text(source: Path, options: dict[str, tuple[object, object]]) -> str:
     private. "" for the call without options, which the card spells as the program's command."""
     given = [f"{name}={value!r}" for name, (value, default) in options.items() if value != default]
     shown = os.fspath(source) if _core.is_hub_name(source) else _name(source)
-    return f"octavo.build({', '.join([repr(shown), *given])})" if given else ""
+    return f"octavo.build({', '.join([repr(shown), repr('DIR'), *given])})" if given else ""
