@@ -32,7 +32,8 @@ struct SmoothOptions {
   double alpha = 0.8;  // s_j = x_j^alpha / w_j^(1 - alpha); 0..1
   // What x and w are. per_tensor: the largest number that calibration saw in channel j, and the
   // largest of row j of the weights. Else: how large the channel is beside the others of its token,
-  // and the row's length: better where a token has a scale of its own (docs/quantization.md).
+  // and the geometric mean of the row's length and largest number: better where a token has a scale
+  // of its own (docs/quantization.md).
   Activations factors = Activations::per_tensor;
   std::optional<AlphaSearch> search;  // alpha is then what is found
   RotateResidual rotate = RotateResidual::no;

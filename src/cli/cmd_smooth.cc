@@ -21,10 +21,11 @@ constexpr const char* kDescription =
 Every input X of constant-weight MatMuls or Gemms is divided by one factor a
 channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
 s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts;
-with --factors per-token the channel's usual share of its token and the length
-of the weights' row take the place of the maxima. 1/s goes into the constants
-that make X (a norm's gain, the columns of the MatMul above, ...) where that
-changes nothing else, else into an explicit Mul. The result is the same
+with --factors per-token the channel's usual share of its token takes the place
+of the first maximum, and the mean of it and the row's length that of the
+second. 1/s goes into the constants that make X (a norm's gain, the columns of
+the MatMul above, ...) where that changes nothing else, else into an explicit
+Mul. The result is the same
 function: the FP32 outputs before and after are compared on texts of all
 lengths, and nothing is written unless they agree to 1e-4.)";
 
@@ -184,7 +185,7 @@ void add_smooth(CLI::App& app, Context& context) {
       ->add_option(
           "--factors", args->factors,
           "what s is made of: the largest numbers (per-tensor), or a channel's share of its "
-          "token and the length of the weights' row (per-token)")
+          "token and the size of the weights' row (per-token)")
       ->type_name("HOW")
       ->check(CLI::IsMember({"per-tensor", "per-token"}))
       ->capture_default_str();

@@ -25,20 +25,21 @@ Result<std::vector<T>> over_group(const Graph& graph, const GraphIndex& index,
   return all;
 }
 
-// The length of each row, over all weights of the group.
-Result<std::vector<float>> group_lengths(const Graph& graph, const GraphIndex& index,
-                                         const SmoothGroup& group) {
-  OCTAVO_TRY(const std::vector<double> sums,
-             over_group(graph, index, group, &squares_along, std::plus<double>()));
-  std::vector<float> lengths(sums.size());
-  for (size_t j = 0; j < sums.size(); ++j) lengths[j] = static_cast<float>(std::sqrt(sums[j]));
-  return lengths;
-}
-
 Result<std::vector<float>> group_absmax(const Graph& graph, const GraphIndex& index,
                                         const SmoothGroup& group) {
   return over_group(graph, index, group, &absmax_along,
                     [](float a, float b) { return std::max(a, b); });
+}
+
+// Between the length of each row and its largest number, over all weights of the group.
+Result<std::vector<float>> group_sizes(const Graph& graph, const GraphIndex& index,
+                                       const SmoothGroup& group) {
+  OCTAVO_TRY(const std::vector<double> squares,
+             over_group(graph, index, group, &squares_along, std::plus<double>()));
+  OCTAVO_TRY(std::vector<float> sizes, group_absmax(graph, index, group));
+  for (size_t j = 0; j < sizes.size(); ++j)
+    sizes[j] = static_cast<float>(std::sqrt(std::sqrt(squares[j]) * double{sizes[j]}));
+  return sizes;
 }
 
 // "gain", "bias", "columns of": what an edit does, by who reads the constant.
@@ -84,7 +85,7 @@ class Smoother {
     if (per_token) {
       OCTAVO_TRY(activation, seen(stats_.channel_share, group));
     }
-    OCTAVO_TRY(const std::vector<float> weight, per_token ? group_lengths(graph_, index_, group)
+    OCTAVO_TRY(const std::vector<float> weight, per_token ? group_sizes(graph_, index_, group)
                                                           : group_absmax(graph_, index_, group));
 
     ChannelTrace trace(graph_, index_, stats_.shapes);

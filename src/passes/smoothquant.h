@@ -5,11 +5,13 @@
 //   after:   Y_i = (X / s)(s W_i)             s_j = x_j^alpha / w_j^(1 - alpha)
 //
 //   for one scale an activation:  x_j = max|X_j|        w_j = max_i,k |W_i,jk|    (the paper's)
-//   for a scale a token:          x_j = channel_share   w_j = (sum_i,k W_i,jk^2)^(1/2)
+//   for a scale a token:          x_j = channel_share   w_j = (max_i,k |W_i,jk| length_j)^(1/2)
+//                                                       length_j = (sum_i,k W_i,jk^2)^(1/2)
 //
 // With a scale a token, the rounding of X / s adds to a column of Y_i noise of the energy
-// step^2 / 12 * sum_j s_j^2 W_jk^2: a row of the weights counts by its length, not by its largest
-// number, and the step follows from the token's own channels, not from the largest of all texts.
+// step^2 / 12 * sum_j s_j^2 W_jk^2: a row of the weights counts by its length, and the step follows
+// from the token's own channels, not from the largest of all texts. The rounding of s W has its
+// step from the column's largest number: there a row counts by that. Hence the mean of both.
 //
 // 1/s is written into the constants that make X wherever that changes nothing else (a norm's gain,
 // the columns of the MatMul above, ...: ChannelTrace), and is an explicit Mul before the group

@@ -189,7 +189,8 @@ def formula(x, weights, activations, groups=None, alpha=0.8):
     else:
         squares = x.astype(np.float64) ** 2
         x = ((squares / squares.mean(1, keepdims=True)) ** 2).mean(0) ** 0.25
-        w = np.sqrt(np.sum([(w.astype(np.float64) ** 2).sum(1) for w in weights], 0))
+        length = np.sqrt(np.sum([(w.astype(np.float64) ** 2).sum(1) for w in weights], 0))
+        w = np.sqrt(length * np.max([np.abs(w).max(1) for w in weights], 0))
     if groups is not None:
         for g in np.unique(groups):
             x[groups == g] = x[groups == g].max()

@@ -231,24 +231,25 @@ TEST(SmoothQuant, FoldsInPlace) {
   EXPECT_TRUE(s.model.graph.find_initializer("w")->lazy());
 }
 
-TEST(SmoothQuant, WithAScaleATokenSharesAndLengthsTakeThePlaceOfMaxima) {
+TEST(SmoothQuant, WithAScaleATokenSharesAndSizesTakeThePlaceOfMaxima) {
   Graphs g;
   const Value x = g.node("Mul", {g.input("x", kHidden), g.weight("gain", {4})}, kHidden);
-  // Rows of length 5, 1, 2 and 8 over both weights.
+  // Rows of length 13, 1, 2 and 8 over both weights, the largest number 12, 1, 2 and 8.
   const Value a = g.b.op(
-      "MatMul", {x, g.b.initializer(Initializer("a", Tensor::of<float>({4, 1}, {3, 1, 0, 0})))});
+      "MatMul", {x, g.b.initializer(Initializer("a", Tensor::of<float>({4, 1}, {5, 1, 0, 0})))});
   const Value b = g.b.op(
-      "MatMul", {x, g.b.initializer(Initializer("b", Tensor::of<float>({4, 1}, {-4, 0, 2, -8})))});
+      "MatMul", {x, g.b.initializer(Initializer("b", Tensor::of<float>({4, 1}, {-12, 0, 2, -8})))});
   Model model = g.finish(g.b.op("Add", {a, b}));
   const auto groups = find_smooth_groups(model.graph, g.shapes);
   ASSERT_TRUE(groups);
   CalibrationStats stats;
   stats.shapes = g.shapes;
   stats.channel_absmax[x.name] = {1000, 1000, 1000, 1};
-  stats.channel_share[x.name] = {5, 4, 0.5F, 2};
+  stats.channel_share[x.name] = {4 * std::sqrt(156.0F), 4, 0.5F, 2};
   const auto done = smoothquant(model, *groups, stats, 0.5);
   ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ((*done)[0].scale, (std::vector<float>{1, 2, 0.5F, 0.5F}));
+  const std::vector<float> expected{2, 2, 0.5F, 0.5F};
+  for (size_t j = 0; j < 4; ++j) EXPECT_NEAR((*done)[0].scale[j], expected[j], 1e-6) << j;
   EXPECT_DOUBLE_EQ((*done)[0].outlier_before, 1.0);  // of the maxima, as always
 
   stats.channel_share = {{"another", {1, 1, 1, 1}}};

@@ -82,7 +82,7 @@ def smooth(
         activations, evaluations, search_log: of alpha="auto": the scales that the quantized model
             will run with, models to try at most (7 to 10000), a file to go on from after a stop.
         factors: what moves is measured by: the largest numbers, or a channel's share of its token and
-            the length of the weights' row, for activations with a scale a token.
+            the mean of length and maximum of the weights' row, for activations with a scale a token.
         rotate: first rotate the residual stream (RMSNorm models).
         tokenizer: folder with tokenizer.json; None for the model's.
         calibration: one text a line, or JSON Lines with "text"; None for the built-in texts.
