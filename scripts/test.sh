@@ -7,7 +7,8 @@ usage() {
   cat <<'TEXT'
 usage: scripts/test.sh [--asan | --tsan] [--oracles] [--quick] [ctest options...]
 
-  --asan     the asan preset: everything again under AddressSanitizer and UBSan
+  --asan     the asan preset: everything again under AddressSanitizer and UBSan (real models are
+             calibrated on fewer texts there)
   --tsan     the tsan preset: what runs on several threads, under ThreadSanitizer
   --oracles  with PyTorch: re-makes every golden, fails on a difference, and compares live
   --quick    no setup, and no tests labelled slow, oracle or install

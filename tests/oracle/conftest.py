@@ -11,6 +11,7 @@ only when it is "torch" (scripts/test.sh --oracles).
         assert bad.returncode == 3 and "config.json" in bad.stderr
 """
 import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -86,6 +87,18 @@ def octavo():
         return _run((program, *arguments), check, timeout, **options)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def calibration(tmp_path_factory):
+    """Options for `smooth` and `build` of a real model: none, or under a sanitizer, where all built-in calibration texts
+    take half an hour and the code is the same after the first few, every sixth text of the wide probe."""
+    if "OCTAVO_SANITIZED" not in os.environ:
+        return []
+    lines = (SOURCE / "src/toolkit/probe_wide_texts.inc").read_text(encoding="utf-8").splitlines()[::6]
+    file = tmp_path_factory.mktemp("calibration") / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": json.loads(f"[{line[1:-2]}]")[1]}) + "\n" for line in lines))
+    return ["--calibration", file]
 
 
 def _interpreter(variable, what):

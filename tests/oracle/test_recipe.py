@@ -28,10 +28,10 @@ def model(request):
 
 
 @pytest.fixture(scope="module")
-def built(model, octavo, request, tmp_path_factory):
+def built(model, octavo, calibration, request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe") / model
     octavo("build", request.getfixturevalue(model), "-o", folder,
-           "--reference", SOURCE / f"tests/golden/reference/{model}.safetensors", timeout=800)
+           "--reference", SOURCE / f"tests/golden/reference/{model}.safetensors", *calibration, timeout=800)
     return folder
 
 

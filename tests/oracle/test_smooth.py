@@ -66,10 +66,10 @@ def quantize(octavo, model, out):
     return out
 
 
-def quality(octavo, fp32, tokenizer, pooling, folder):
+def quality(octavo, fp32, tokenizer, pooling, folder, calibration):
     """The two literal commands; cosines of vanilla and smoothed INT8 to FP32, all run by onnxruntime."""
     smoothed = folder / "model.smoothed.fp32.onnx"
-    report = smooth(octavo, fp32, smoothed, tokenizer)
+    report = smooth(octavo, fp32, smoothed, tokenizer, *calibration)
     ids = ids_of(tokenizer, PROBE)
     original, same = Model(fp32), Model(smoothed)
     worst = max(relative(same(i)[0], original(i)[0]) for i in ids[::4] + [max(ids, key=np.size)])
@@ -89,21 +89,21 @@ def smollm2_onnx(octavo, smollm2, tmp_path_factory):
     return folder / "model.onnx"
 
 
-def test_smollm2(octavo, smollm2_onnx, tmp_path):
-    vanilla, better, report = quality(octavo, smollm2_onnx, smollm2_onnx.parent, "last", tmp_path)
+def test_smollm2(octavo, smollm2_onnx, calibration, tmp_path):
+    vanilla, better, report = quality(octavo, smollm2_onnx, smollm2_onnx.parent, "last", tmp_path, calibration)
     assert len(report["sites"]) == 4 * 30 and all(s["refusal"] == "" for s in report["sites"])
     assert vanilla.min() < 0.92
     assert better.min() >= 0.97 and better.mean() >= 0.995
 
 
-def test_smollm2_with_outliers(octavo, smollm2_onnx, tmp_path):
+def test_smollm2_with_outliers(octavo, smollm2_onnx, calibration, tmp_path):
     injected = tmp_path / "injected.onnx"
     subprocess.run([sys.executable, SOURCE / "tools" / "inject_outliers.py", smollm2_onnx, injected], check=True)
     ids = ids_of(smollm2_onnx.parent, PROBE[:3])
     original, same = Model(smollm2_onnx), Model(injected)
     assert max(relative(same(i)[0], original(i)[0]) for i in ids) < 1e-4
     del original, same
-    vanilla, better, _ = quality(octavo, injected, smollm2_onnx.parent, "last", tmp_path)
+    vanilla, better, _ = quality(octavo, injected, smollm2_onnx.parent, "last", tmp_path, calibration)
     assert vanilla.min() < 0.7
     assert better.min() >= 0.97 and better.mean() >= 0.995
 
@@ -147,10 +147,10 @@ def test_outliers_are_gone_before_anything_is_rounded(octavo, tiny, tmp_path, na
             assert abs(other[figure] - quality[figure]) < 0.0005, figure
 
 
-def test_minilm(octavo, minilm, tmp_path):
+def test_minilm(octavo, minilm, calibration, tmp_path):
     octavo("import", minilm, "-o", tmp_path / "fp32")
     fp32 = tmp_path / "fp32" / "model.onnx"
-    vanilla, better, report = quality(octavo, fp32, fp32.parent, "mean", tmp_path)
+    vanilla, better, report = quality(octavo, fp32, fp32.parent, "mean", tmp_path, calibration)
     folded = [s["folded_into"] for s in report["sites"]]
     # Four inputs a layer: qkv and up read a norm that also feeds the residual, down reads a GELU.
     assert len(folded) == 4 * 6 and folded.count("explicit Mul") == 3 * 6
@@ -244,11 +244,11 @@ def test_formula(octavo, tiny, name, activations, tmp_path):
 
 @pytest.mark.torch
 @pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
-def test_torch_export_of_smollm2(octavo, smollm2, smollm2_onnx, exporter, tmp_path):
+def test_torch_export_of_smollm2(octavo, smollm2, smollm2_onnx, calibration, exporter, tmp_path):
     fp32 = tmp_path / "model.onnx"
     subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", smollm2, fp32, "--exporter", exporter],
                    check=True)
-    vanilla, better, report = quality(octavo, fp32, smollm2_onnx.parent, "last", tmp_path)
+    vanilla, better, report = quality(octavo, fp32, smollm2_onnx.parent, "last", tmp_path, calibration)
     assert len(report["sites"]) == 4 * 30 and all(s["refusal"] == "" for s in report["sites"])
     assert vanilla.min() < 0.92
     assert better.min() >= 0.97 and better.mean() >= 0.995
@@ -256,11 +256,11 @@ def test_torch_export_of_smollm2(octavo, smollm2, smollm2_onnx, exporter, tmp_pa
 
 @pytest.mark.torch
 @pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
-def test_torch_export_of_minilm(octavo, minilm, exporter, tmp_path):
+def test_torch_export_of_minilm(octavo, minilm, calibration, exporter, tmp_path):
     fp32 = tmp_path / "model.onnx"
     subprocess.run([sys.executable, SOURCE / "tools" / "export_torch.py", minilm, fp32, "--exporter", exporter],
                    check=True)
-    vanilla, better, _ = quality(octavo, fp32, minilm, "mean", tmp_path)
+    vanilla, better, _ = quality(octavo, fp32, minilm, "mean", tmp_path, calibration)
     assert better.mean() > vanilla.mean() and better.mean() >= 0.995 and better.min() >= 0.97
 
 
