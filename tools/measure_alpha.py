@@ -9,17 +9,11 @@ fixed one has a better mean cosine than auto."""
 import argparse
 import json
 import pathlib
-import subprocess
 import sys
 
+from measure_front import run
+
 FIGURES = ("cos_min", "cos_p5", "cos_mean")
-
-
-def run(*command):
-    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(str(c) for c in command)}: exit {done.returncode}")
-    return done.stdout
 
 
 def measure(args, fp32, alpha):

@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 import pytest
@@ -95,9 +96,11 @@ def calibration(tmp_path_factory):
     take half an hour and the code is the same after the first few, every sixth text of the wide probe."""
     if "OCTAVO_SANITIZED" not in os.environ:
         return []
-    lines = (SOURCE / "src/toolkit/probe_wide_texts.inc").read_text(encoding="utf-8").splitlines()[::6]
+    sys.path.insert(0, str(SOURCE / "tools"))
+    from dump_reference import built_in_texts
+
     file = tmp_path_factory.mktemp("calibration") / "texts.jsonl"
-    file.write_text("".join(json.dumps({"text": json.loads(f"[{line[1:-2]}]")[1]}) + "\n" for line in lines))
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in built_in_texts("wide")[::6]))
     return ["--calibration", file]
 
 
