@@ -2,11 +2,13 @@
 // The whole recipe: import, smooth, quantize (and the vanilla variant), verify both, write the
 // report and the model card.
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "octavo/evaluate.h"
@@ -21,16 +23,21 @@ namespace octavo {
 
 // compat: the file that quantize_dynamic writes, one activation scale a tensor, a float32 table.
 // accurate: a scale a token, and an int8 table; a smaller file that is closer to FP32, in standard
-// ops.
-enum class Profile : uint8_t { compat, accurate };
+// ops. closest: the same with 16 bits for all activations: twice the products, as close as int8
+// weights get.
+enum class Profile : uint8_t { compat, accurate, closest };
+inline constexpr std::array kProfileNames = {std::pair{"compat", Profile::compat},
+                                             std::pair{"accurate", Profile::accurate},
+                                             std::pair{"closest", Profile::closest}};
+const char* name_of(Profile profile);
 
 struct BuildOptions {
   Profile profile = Profile::compat;
-  std::optional<double> alpha;        // empty: what suits the profile's activations
+  std::optional<double> alpha;  // empty: what suits the profile's activations; none in `closest`
   std::optional<AlphaSearch> search;  // instead of a number; its activations are the profile's
-  bool rotate = true;                 // with `accurate`, where the model can be (RotateResidual)
-  // What gets 16-bit activations, with a profile of per-token ones (QuantizeOptions::protect,
-  // ProtectSearch). Both empty: 15% more products with `accurate`, none with `compat`.
+  bool rotate = true;                 // not with `compat`; where the model can be (RotateResidual)
+  // What gets 16-bit activations, with `accurate` (QuantizeOptions::protect, ProtectSearch). Both
+  // empty: 15% more products. In `closest` everything has them.
   std::vector<std::string> protect;
   std::optional<double> target_cos, max_extra_macs;
   std::filesystem::path protect_log;
@@ -50,9 +57,10 @@ struct BuildOptions {
 };
 
 // What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token with factors
-// made for it: each collapses or loses with the other's (docs/quantization.md).
+// made for it: each collapses or loses with the other's (docs/quantization.md). Where activations
+// have 16 bits there is no alpha.
 struct BuildRecipe {
-  double alpha = 0.8;
+  std::optional<double> alpha = 0.8;
   Activations activations = Activations::per_tensor;
   TableType table = TableType::float32;
   bool compensate = false;  // QuantizeOptions::compensate

@@ -31,9 +31,10 @@ enum class RotateResidual : uint8_t { no, if_possible, yes };
 struct SmoothOptions {
   double alpha = 0.8;  // s_j = x_j^alpha / w_j^(1 - alpha); 0..1
   // What x and w are. per_tensor: the largest number that calibration saw in channel j, and the
-  // largest of row j of the weights. Else: how large the channel is beside the others of its token,
-  // and the geometric mean of the row's length and largest number: better where a token has a scale
-  // of its own (docs/quantization.md).
+  // largest of row j of the weights. per_token: how large the channel is beside the others of its
+  // token, and the geometric mean of the row's length and largest number: better where a token has
+  // a scale of its own. per_token_16: no such formula and no alpha; the s with which the rounding
+  // of the weights costs least, for 16-bit activations everywhere (docs/quantization.md).
   Activations factors = Activations::per_tensor;
   std::optional<AlphaSearch> search;  // alpha is then what is found
   RotateResidual rotate = RotateResidual::no;
@@ -51,7 +52,7 @@ struct SmoothSite {
   std::vector<std::string> weights;  // the group's weight initializers
   std::string folded_into;  // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
   std::string refusal;      // why it is explicit; empty when it is not
-  double alpha = 0;
+  double alpha = 0;         // 0 where the weights alone decide
   double scale_min = 1, scale_max = 1;
   double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
   std::vector<std::string> nodes = {};           // the group's MatMuls and Gemms

@@ -49,6 +49,7 @@ Examples:
   octavo build ./my-snapshot -o mine-int8
   octavo build SmolLM2.gguf -o smollm2-int8 --reference original.safetensors
   octavo build ./my-snapshot -o mine-int8 --profile accurate
+  octavo build ./my-snapshot -o mine-int8 --profile closest
   octavo build ./my-snapshot -o mine-int8 --alpha 0.65 --why "as searched"
   octavo build SmolLM2.gguf -o smol --profile accurate --target-cos 0.998
   octavo build SmolLM2.gguf -o smollm2-int8 --alpha auto --max-size 200MB
@@ -58,8 +59,7 @@ Exit codes: 0 done; 1 the smallest cosine is below --min-cos (the folder is
 there, and its card says so); 2 wrong usage; 3 the work failed (the reason is on
 stderr).)";
 
-const std::map<std::string, Profile> kProfiles = {{"compat", Profile::compat},
-                                                  {"accurate", Profile::accurate}};
+const std::map<std::string, Profile> kProfiles(kProfileNames.begin(), kProfileNames.end());
 
 struct Flags {
   std::string source, output, texts, probe;
@@ -163,13 +163,13 @@ void add_build(CLI::App& app, Context& context) {
       ->add_option("--profile", flags->profile,
                    "compat: the file that quantize_dynamic writes; accurate: a scale for every "
                    "token, 16 bits for at most 15% more products, compensated rounding and an "
-                   "int8 table, in standard ops")
+                   "int8 table, in standard ops; closest: the same with 16 bits everywhere")
       ->type_name("NAME")
       ->check(one_of(kProfiles))
       ->capture_default_str();
   auto* alpha = add_alpha_flags(*command, flags->alpha);
   command->add_flag("!--no-rotate", flags->options.rotate,
-                    "with --profile accurate: leave the residual stream as it is");
+                    "with --profile accurate or closest: leave the residual stream as it is");
   command
       ->add_option("--protect", flags->options.protect,
                    "with --profile accurate: regular expression searched for in node names; nodes "
@@ -223,7 +223,7 @@ void add_build(CLI::App& app, Context& context) {
   command->callback([flags, command, alpha, &context] {
     flags->options.profile = kProfiles.at(flags->profile);
     // A default is left out of the command that the card shows; here it depends on the model.
-    if (flags->options.profile == Profile::accurate) alpha->default_str("");
+    if (flags->options.profile != Profile::compat) alpha->default_str("");
     if (flags->alpha.automatic()) {
       flags->options.search = flags->alpha.search;
     } else if (alpha->count() > 0) {

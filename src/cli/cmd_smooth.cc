@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/alpha_flags.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "octavo/smooth.h"
 
@@ -23,7 +24,7 @@ channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
 s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts;
 with --factors per-token the channel's usual share of its token takes the place
 of the first maximum, and the mean of it and the row's length that of the
-second. 1/s goes into the constants that make X (a norm's gain, the columns of
+second; with per-token-16 s is what the rounding of the weights wants. 1/s goes into the constants that make X (a norm's gain, the columns of
 the MatMul above, ...) where that changes nothing else, else into an explicit
 Mul. The result is the same
 function: the FP32 outputs before and after are compared on texts of all
@@ -45,7 +46,6 @@ also when the outputs do not agree.)";
 struct Arguments {
   AlphaFlags alpha;
   std::string activations = "per-tensor";
-  std::string factors = "per-tensor";
   std::string fp32;
   std::string output;
   std::string tokenizer;
@@ -54,6 +54,11 @@ struct Arguments {
   bool rotate = false;
   bool json = false;
 };
+
+Json alpha_of(const Arguments& args, const SmoothReport& r) {
+  if (args.options.factors == Activations::per_token_16) return {};
+  return r.search ? Json("auto") : Json(args.options.alpha);
+}
 
 Json to_json(const Arguments& args, const SmoothReport& r) {
   Json sites = Json::array();
@@ -79,7 +84,7 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
   }
   return {{"fp32", args.fp32},
           {"output", args.output},
-          {"alpha", r.search ? Json("auto") : Json(args.options.alpha)},
+          {"alpha", alpha_of(args, r)},
           {"search", std::move(search)},
           {"rotated_width", r.rotated_width},
           {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
@@ -174,7 +179,7 @@ void add_smooth(CLI::App& app, Context& context) {
       ->add_option("--tokenizer", args->tokenizer,
                    "folder with tokenizer.json and the config files (default: the model's)")
       ->type_name("DIR");
-  add_alpha_flags(*command, args->alpha);
+  const CLI::Option* alpha = add_alpha_flags(*command, args->alpha);
   command
       ->add_option("--activations", args->activations,
                    "with --alpha auto: the scales that the quantized model will run with")
@@ -183,12 +188,13 @@ void add_smooth(CLI::App& app, Context& context) {
       ->capture_default_str();
   command
       ->add_option(
-          "--factors", args->factors,
-          "what s is made of: the largest numbers (per-tensor), or a channel's share of its "
-          "token and the size of the weights' row (per-token)")
-      ->type_name("HOW")
-      ->check(CLI::IsMember({"per-tensor", "per-token"}))
-      ->capture_default_str();
+          "--factors", args->options.factors,
+          "what s is made of: the largest numbers (per-tensor), a channel's share of its token and "
+          "the size of the weights' row (per-token), or what the rounding of the weights wants, "
+          "for "
+          "activations of 16 bits everywhere (per-token-16, without --alpha)")
+      ->transform(choice(kActivationsNames))
+      ->default_str("per-tensor");
   command
       ->add_option("--calibration", args->calibration,
                    "one text a line, or JSON Lines with a \"text\" field (default: 384 built-in "
@@ -198,14 +204,15 @@ void add_smooth(CLI::App& app, Context& context) {
                     "first rotate the residual stream (RMSNorm models): no channel of what the "
                     "MatMuls after a norm read is large then. One MatMul is added, at the end");
   command->add_flag("--json", args->json, "everything, for scripts, on stdout");
-  command->callback([args, &context] {
+  command->callback([args, alpha, &context] {
+    if (args->options.factors == Activations::per_token_16 && alpha->count() > 0)
+      throw CLI::ValidationError("--factors", "per-token-16 goes without --alpha");
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
     if (args->rotate) args->options.rotate = RotateResidual::yes;
     const auto kind = [](const std::string& name) {
       return name == "per-token" ? Activations::per_token : Activations::per_tensor;
     };
-    args->options.factors = kind(args->factors);
     if (args->alpha.automatic()) {
       args->alpha.search.activations = kind(args->activations);
       args->options.search = args->alpha.search;

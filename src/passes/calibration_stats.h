@@ -24,6 +24,10 @@ struct CalibrationStats {
   // scale a token: what a few tokens with huge numbers do to their own scale is theirs alone. Empty
   // where that was not asked for; smoothquant() uses it where it is there.
   std::map<std::string, std::vector<float>> channel_share;
+  // value name -> the mean over the tokens of (x / root mean square of the token)^2. For
+  // activations with 16 bits. Empty where that was not asked for; smoothquant() has no use for the
+  // others then.
+  std::map<std::string, std::vector<float>> channel_energy;
   ValueShapes shapes;
   uint64_t texts = 0;
   uint64_t tokens = 0;

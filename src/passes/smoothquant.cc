@@ -5,6 +5,8 @@
 #include <functional>
 #include <set>
 
+#include "passes/rounding_factors.h"
+
 namespace octavo {
 
 namespace {
@@ -42,6 +44,20 @@ Result<std::vector<float>> group_sizes(const Graph& graph, const GraphIndex& ind
   return sizes;
 }
 
+// For activations of 16 bits.
+Result<std::vector<float>> weight_factors(const Graph& graph, const GraphIndex& index,
+                                          const SmoothGroup& group, std::span<const float> energy,
+                                          std::span<const ChannelTie> ties, ThreadPool& pool) {
+  std::vector<RowsOfWeight> weights;
+  for (const SmoothWeight& weight : group.weights) {
+    OCTAVO_TRY(Tensor tensor, find_constant(graph, index, weight.name)->load());
+    weights.push_back({std::move(tensor), weight.axis});
+  }
+  std::vector<float> factors = rounding_factors(weights, energy, ties, pool);
+  for (const RowsOfWeight& weight : weights) weight.weight.drop_pages();
+  return factors;
+}
+
 // "gain", "bias", "columns of": what an edit does, by who reads the constant.
 std::string role(const Node& reader, size_t input) {
   const std::string& op = reader.op_type;
@@ -71,8 +87,8 @@ ChannelMap along_axis(size_t axis, int64_t channels) {
 
 class Smoother {
  public:
-  Smoother(const Graph& graph, const CalibrationStats& stats)
-      : graph_(graph), index_(graph), stats_(stats) {
+  Smoother(const Graph& graph, const CalibrationStats& stats, std::shared_ptr<ThreadPool> pool)
+      : graph_(graph), index_(graph), stats_(stats), pool_(std::move(pool)) {
     for (const auto& v : graph.inputs) names_.insert(v.name);
     for (const auto& i : graph.initializers) names_.insert(i.name());
     for (const auto& n : graph.nodes) names_.insert(n.outputs.begin(), n.outputs.end());
@@ -80,26 +96,18 @@ class Smoother {
 
   Status add(const SmoothGroup& group, double alpha) {
     OCTAVO_TRY(const std::vector<float>* absmax, seen(stats_.channel_absmax, group));
-    const bool per_token = !stats_.channel_share.empty();
-    const std::vector<float>* activation = absmax;
-    if (per_token) {
-      OCTAVO_TRY(activation, seen(stats_.channel_share, group));
-    }
-    OCTAVO_TRY(const std::vector<float> weight, per_token ? group_sizes(graph_, index_, group)
-                                                          : group_absmax(graph_, index_, group));
-
     ChannelTrace trace(graph_, index_, stats_.shapes);
     const Status folded = fold(trace, group);
     if (!folded && folded.error().code != Code::unsupported) return folded;
 
     SmoothedGroup done;
     done.input = group.input;
-    done.alpha = alpha;
     for (const SmoothWeight& w : group.weights) {
       done.weights.push_back(w.name);
       done.nodes.push_back(graph_.nodes[w.node].name);
     }
-    done.scale = smoothing_scale(*activation, weight, alpha, trace.ties());
+    OCTAVO_TRY(done.scale, factors(group, *absmax, alpha, trace.ties()));
+    if (stats_.channel_energy.empty()) done.alpha = alpha;
     const auto scale = std::make_shared<const std::vector<float>>(done.scale);
     for (const SmoothWeight& w : group.weights)
       edits_.push_back({w.edge, along_axis(w.axis, group.channels), true, scale});
@@ -137,6 +145,21 @@ class Smoother {
     return &found->second;
   }
 
+  Result<std::vector<float>> factors(const SmoothGroup& group, std::span<const float> absmax,
+                                     double alpha, std::span<const ChannelTie> ties) {
+    if (!stats_.channel_energy.empty()) {
+      OCTAVO_TRY(const std::vector<float>* energy, seen(stats_.channel_energy, group));
+      return weight_factors(graph_, index_, group, *energy, ties, *pool_);
+    }
+    if (stats_.channel_share.empty()) {
+      OCTAVO_TRY(const std::vector<float> largest, group_absmax(graph_, index_, group));
+      return smoothing_scale(absmax, largest, alpha, ties);
+    }
+    OCTAVO_TRY(const std::vector<float>* share, seen(stats_.channel_share, group));
+    OCTAVO_TRY(const std::vector<float> sizes, group_sizes(graph_, index_, group));
+    return smoothing_scale(*share, sizes, alpha, ties);
+  }
+
   Status fold(ChannelTrace& trace, const SmoothGroup& group) const {
     OCTAVO_TRY(const Shape shape, trace.shape(group.input));
     if (shape.empty() || shape.back() != group.channels)
@@ -156,6 +179,7 @@ class Smoother {
   const Graph& graph_;
   GraphIndex index_;
   const CalibrationStats& stats_;
+  std::shared_ptr<ThreadPool> pool_;
   std::set<std::string> names_;
   std::vector<ScaledEdit> edits_;
   std::vector<ExplicitMul> muls_;
@@ -166,7 +190,8 @@ class Smoother {
 
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
                                                const CalibrationStats& stats,
-                                               std::span<const double> alphas) {
+                                               std::span<const double> alphas,
+                                               const std::shared_ptr<ThreadPool>& pool) {
   if (alphas.size() != groups.groups.size())
     return Error{Code::internal, std::to_string(alphas.size()) + " alphas for " +
                                      std::to_string(groups.groups.size()) + " groups"};
@@ -174,7 +199,7 @@ Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups&
     if (!(alpha >= 0 && alpha <= 1))
       return Error{Code::invalid_input, "alpha is " + std::to_string(alpha) + ", not within 0..1"};
   }
-  Smoother smoother(model.graph, stats);
+  Smoother smoother(model.graph, stats, pool ? pool : std::make_shared<ThreadPool>(1));
   for (size_t i = 0; i < alphas.size(); ++i) {
     const SmoothGroup& group = groups.groups[i];
     OCTAVO_CHECK(

@@ -13,6 +13,9 @@
 // from the token's own channels, not from the largest of all texts. The rounding of s W has its
 // step from the column's largest number: there a row counts by that. Hence the mean of both.
 //
+// For activations of 16 bits only the rounding of s W is left: passes/rounding_factors.h, where
+// channel_energy is given.
+//
 // 1/s is written into the constants that make X wherever that changes nothing else (a norm's gain,
 // the columns of the MatMul above, ...: ChannelTrace), and is an explicit Mul before the group
 // where it can't be. The model's function stays the same; what changes is how well one scale fits a
@@ -20,11 +23,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_pool.h"
 #include "graph/graph.h"
 #include "passes/calibration_stats.h"
 #include "passes/channel_trace.h"
@@ -59,21 +64,23 @@ struct SmoothedGroup {
   std::string input;
   std::vector<std::string> weights;
   std::vector<std::string> nodes;
-  std::string folded_into;  // "gain a.weight + bias a.bias", "explicit Mul"
-  std::string refusal;      // why it is explicit
-  std::string value;        // that now holds X / s: `input` itself when folded
-  double alpha = 0;
+  std::string folded_into;    // "gain a.weight + bias a.bias", "explicit Mul"
+  std::string refusal;        // why it is explicit
+  std::string value;          // that now holds X / s: `input` itself when folded
+  double alpha = 0;           // 0 also where the weights alone decide
   std::vector<float> scale;   // s
   double outlier_before = 1;  // outlier_ratio() of X
   double outlier_after = 1;   // and of X / s
 };
 
 // Rewrites the model. groups must come from this very graph; every group needs an entry of its size
-// in stats.channel_absmax (and in channel_share, unless that is empty), and one of `alphas`.
+// in stats.channel_absmax (and in channel_energy or channel_share, unless that is empty), and one
+// of `alphas`, which say nothing where there is channel_energy. pool: null for none.
 // Errors: invalid_input (an alpha outside 0..1, a missing entry), and what loading weights meets.
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
                                                const CalibrationStats& stats,
-                                               std::span<const double> alphas);
+                                               std::span<const double> alphas,
+                                               const std::shared_ptr<ThreadPool>& pool = {});
 // One alpha for all groups.
 Result<std::vector<SmoothedGroup>> smoothquant(Model& model, const SmoothGroups& groups,
                                                const CalibrationStats& stats, double alpha);

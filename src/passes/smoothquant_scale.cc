@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <numeric>
 
+#include "passes/channel_classes.h"
 #include "passes/smoothquant.h"
 
 namespace octavo {
@@ -13,30 +13,8 @@ namespace {
 
 constexpr double kLargestScale = 0x1p20;
 
-// Classes of channels that must share a factor; tiny union-find.
-class Classes {
- public:
-  Classes(size_t count, std::span<const ChannelTie> ties) : parent_(count) {
-    std::iota(parent_.begin(), parent_.end(), size_t{0});
-    for (const ChannelTie& tie : ties)
-      parent_[of(static_cast<size_t>(tie.a))] = of(static_cast<size_t>(tie.b));
-  }
-  size_t of(size_t channel) {
-    while (parent_[channel] != channel) channel = parent_[channel] = parent_[parent_[channel]];
-    return channel;
-  }
-
- private:
-  std::vector<size_t> parent_;
-};
-
-std::vector<float> shared_maxima(std::span<const float> values, Classes& classes) {
-  std::vector<float> shared(values.size(), 0.0F);
-  for (size_t j = 0; j < values.size(); ++j)
-    shared[classes.of(j)] = std::max(shared[classes.of(j)], values[j]);
-  std::vector<float> out(values.size());
-  for (size_t j = 0; j < values.size(); ++j) out[j] = shared[classes.of(j)];
-  return out;
+std::vector<float> shared_maxima(std::span<const float> values, ChannelClasses& classes) {
+  return classes.joined(values, [](float a, float b) { return std::max(a, b); });
 }
 
 // Row-major strides of `dims` seen from a shape of the same rank, 0 where dims broadcast.
@@ -82,7 +60,7 @@ std::vector<double> squares_along(const Tensor& weight, size_t axis) {
 
 std::vector<float> smoothing_scale(std::span<const float> activation, std::span<const float> weight,
                                    double alpha, std::span<const ChannelTie> ties) {
-  Classes classes(activation.size(), ties);
+  ChannelClasses classes(activation.size(), ties);
   const std::vector<float> x = shared_maxima(activation, classes);
   const std::vector<float> w = shared_maxima(weight, classes);
   std::vector<float> scale(x.size(), 1.0F);

@@ -74,9 +74,7 @@ SmoothReport smooth(const Path& fp32, const Path& output, std::optional<double> 
   } else {
     options.search = search_of(activations_of(activations), evaluations, search_log);
   }
-  options.factors = named<Activations>(
-      "factors", factors,
-      {{"per-tensor", Activations::per_tensor}, {"per-token", Activations::per_token}});
+  options.factors = named<Activations>("factors", factors, kActivationsNames);
   if (rotate) options.rotate = RotateResidual::yes;
   options.tokenizer = tokenizer.value_or(Path());
   options.calibration = calibration.value_or(Path());
@@ -149,8 +147,7 @@ BuildReport build(const Path& source, const Path& output, const std::string& pro
                   std::string why, std::string date, std::string command_line,
                   const nb::object& callback) {
   BuildOptions options;
-  options.profile = named<Profile>("profile", profile,
-                                   {{"compat", Profile::compat}, {"accurate", Profile::accurate}});
+  options.profile = named<Profile>("profile", profile, kProfileNames);
   options.alpha = alpha;
   if (search) options.search = search_of(Activations::per_tensor, evaluations, search_log);
   options.rotate = rotate;

@@ -15,6 +15,7 @@
 #include "octavo/quantize.h"
 #include "toolkit/folder_files.h"
 #include "toolkit/model_card.h"
+#include "toolkit/name_in.h"
 #include "toolkit/probe.h"
 #include "toolkit/quantize_protect.h"
 #include "toolkit/report.h"
@@ -177,7 +178,7 @@ class Build {
     SmoothOptions smooth;
     const BuildRecipe recipe = recipe_of(options());
     OCTAVO_CHECK(check_size(recipe));
-    smooth.alpha = recipe.alpha;
+    smooth.alpha = recipe.alpha.value_or(0);
     smooth.factors = recipe.activations;
     smooth.rotate = recipe.rotate;
     smooth.search = options().search;
@@ -312,7 +313,9 @@ class Build {
     if (options().command_line.empty()) {
       input_.options.command_line =
           "octavo build " + shell_quoted(input_.source) +
-          (options().profile == Profile::accurate ? " --profile accurate" : "") +
+          (options().profile == Profile::compat
+               ? std::string()
+               : std::string(" --profile ") + name_of(options().profile)) +
           (options().alpha ? " --alpha " + nlohmann::json(*options().alpha).dump() : "") +
           " -o DIR";
     }
@@ -355,12 +358,19 @@ class Build {
 
 }  // namespace
 
+const char* name_of(Profile profile) { return name_in(kProfileNames, profile); }
+
 BuildRecipe recipe_of(const BuildOptions& options) {
   BuildRecipe recipe;
-  if (options.profile == Profile::accurate)
+  if (options.profile != Profile::compat)
     recipe = {0.5, Activations::per_token, TableType::int8, true,
               options.rotate ? RotateResidual::if_possible : RotateResidual::no};
-  recipe.alpha = options.alpha.value_or(recipe.alpha);
+  if (options.profile == Profile::closest) {
+    recipe.activations = Activations::per_token_16;
+    recipe.alpha.reset();
+    return recipe;
+  }
+  recipe.alpha = options.alpha.value_or(*recipe.alpha);
   recipe.target_cos = options.target_cos;
   recipe.max_extra_macs = options.max_extra_macs;
   if (options.profile == Profile::accurate && !recipe.target_cos && !recipe.max_extra_macs)
@@ -374,6 +384,10 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
                                 const BuildOptions& options, const Progress& progress) {
   const bool protects =
       !options.protect.empty() || options.target_cos || options.max_extra_macs.value_or(0) > 0;
+  if (options.profile == Profile::closest && (protects || options.alpha || options.search))
+    return Error{Code::invalid_input,
+                 "with profile closest all activations have 16 bits: there is nothing to choose by "
+                 "alpha, protect, target-cos or max-extra-macs; leave them out"};
   if (protects && options.profile == Profile::compat)
     return Error{
         Code::invalid_input,

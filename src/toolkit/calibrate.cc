@@ -47,12 +47,13 @@ bool absmax(const Tensor& tensor, std::vector<float>& most) {
   return finite;
 }
 
-// Sums of fourth powers, in steps of 2^-64: whole numbers do not care about the order.
+// Sums of powers, in steps of 2^-64: whole numbers do not care about the order.
 __extension__ using WholeSum = unsigned __int128;
 constexpr int kFraction = 64;
 
-// Of the rows of one text, from the first to the last: (|x| / root mean square of the row)^4.
-std::vector<double> shares(const Tensor& tensor) {
+// Of the rows of one text, from the first to the last: (|x| / root mean square of the row)^2, or
+// ^4 when `fourth`.
+std::vector<double> shares(const Tensor& tensor, bool fourth) {
   const auto width = static_cast<size_t>(tensor.shape().back());
   std::vector<double> sums(width, 0.0);
   if (width == 0) return sums;
@@ -65,7 +66,7 @@ std::vector<double> shares(const Tensor& tensor) {
     const double one = static_cast<double>(width) / squares;
     for (size_t j = 0; j < width; ++j) {
       const double share = double{x[j]} * x[j] * one;
-      sums[j] += share * share;
+      sums[j] += fourth ? share * share : share;
     }
   }
   return sums;
@@ -84,7 +85,8 @@ class Sizes {
       return Error{Code::invalid_input,
                    "\"" + value + "\" holds NaN or infinity; the model is broken before smoothing"};
     std::vector<double> own_shares;
-    if (gathered_ == Gathered::largest_and_share) own_shares = shares(tensor);
+    if (gathered_ != Gathered::largest)
+      own_shares = shares(tensor, gathered_ == Gathered::largest_and_share);
     const std::lock_guard lock(mutex_);
     std::vector<float>& most = all_[value];
     if (most.empty()) most.resize(own.size(), 0.0F);
@@ -105,10 +107,13 @@ class Sizes {
   void take(CalibrationStats& stats) {
     stats.channel_absmax = std::move(all_);
     for (const auto& [value, sums] : shares_) {
-      std::vector<float>& out = stats.channel_share[value];
-      for (const WholeSum sum : sums.channels)
-        out.push_back(static_cast<float>(std::sqrt(std::sqrt(
-            std::ldexp(static_cast<double>(sum), -kFraction) / static_cast<double>(sums.tokens)))));
+      const bool fourth = gathered_ == Gathered::largest_and_share;
+      std::vector<float>& out = (fourth ? stats.channel_share : stats.channel_energy)[value];
+      for (const WholeSum sum : sums.channels) {
+        const double mean =
+            std::ldexp(static_cast<double>(sum), -kFraction) / static_cast<double>(sums.tokens);
+        out.push_back(static_cast<float>(fourth ? std::sqrt(std::sqrt(mean)) : mean));
+      }
     }
   }
 

@@ -29,8 +29,9 @@ Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenize
 // sequence length wherever the graph's inputs leave them open. `ids` are any valid token ids.
 Result<ValueShapes> observe_shapes(const StreamedModel& model, std::span<const int64_t> ids);
 
-// What is kept of a channel: its largest |x|, or also its share of the tokens (CalibrationStats).
-enum class Gathered : uint8_t { largest, largest_and_share };
+// What is kept of a channel: its largest |x|, and its share or its energy in the tokens
+// (CalibrationStats).
+enum class Gathered : uint8_t { largest, largest_and_share, largest_and_energy };
 
 // values: names in the graph whose last axis is the channel. Errors: invalid_input naming the value
 // and text that gave NaN or infinity.

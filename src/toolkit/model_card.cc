@@ -241,7 +241,8 @@ std::string making_section(const json& report) {
   const json& source = report.at("source");
   const json& given = settings.at("alpha");
   const std::string alpha = given.is_string() ? given.get<std::string>() : given.dump();
-  const bool rows = settings.at("activations").get<std::string>() != "per-tensor";
+  const auto activations = settings.at("activations").get<std::string>();
+  const bool rows = activations != "per-tensor";
   const std::string table = settings.at("table").get<std::string>();
   const bool vanilla = report.at("quality").at("variants").contains("vanilla");
   const json& rotation = report.at("rotation");
@@ -251,30 +252,35 @@ std::string making_section(const json& report) {
     explicit_sites += site.at("folded_into").get<std::string>().starts_with("explicit") ? 1 : 0;
   const size_t sites = report.at("smoothing").at("sites").size();
   std::string out = "## How it was made\n\n";
-  out += "From " + escaped(source.at("name").get<std::string>()) + " (" +
-         escaped(source.at("architecture").get<std::string>()) + ", " +
-         bytes(source.at("parameters").get<uint64_t>()) + " parameters): FP32 ONNX; " +
-         (rotated ? "the residual stream rotated by an orthogonal matrix; " : "") +
-         "SmoothQuant with alpha " + alpha + " on " + std::to_string(sites) + " sites (" +
-         std::to_string(sites - explicit_sites) + " folded into neighbouring weights, " +
-         std::to_string(explicit_sites) + " as an explicit multiplication), calibrated with " +
-         bytes(calibration.at("texts").get<uint64_t>()) + " texts of " +
-         bytes(calibration.at("tokens").get<uint64_t>()) + " tokens (" +
-         escaped(calibration.at("name").get<std::string>()) +
-         (calibration.at("sha256").get<std::string>().empty()
-              ? ""
-              : ", SHA-256 `" + calibration.at("sha256").get<std::string>() + "`") +
-         "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, " +
-         (rows ? "activations unsigned with a scale for every token, in standard ONNX ops"
-               : "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`") +
-         (table == "int8"      ? "; the embedding table in INT8 with a scale a row"
-          : table == "float32" ? std::string()
-                               : "; the embedding table in " + table) +
-         ". Profile: " + settings.at("profile").get<std::string>() +
-         (!vanilla ? "."
-          : rows   ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model."
-                   : ". The vanilla variant is the same without SmoothQuant.") +
-         "\n\n";
+  out +=
+      "From " + escaped(source.at("name").get<std::string>()) + " (" +
+      escaped(source.at("architecture").get<std::string>()) + ", " +
+      bytes(source.at("parameters").get<uint64_t>()) + " parameters): FP32 ONNX; " +
+      (rotated ? "the residual stream rotated by an orthogonal matrix; " : "") +
+      "SmoothQuant with " +
+      (given.is_null() ? "the factors that the rounding of the weights wants" : "alpha " + alpha) +
+      " on " + std::to_string(sites) + " sites (" + std::to_string(sites - explicit_sites) +
+      " folded into neighbouring weights, " + std::to_string(explicit_sites) +
+      " as an explicit multiplication), calibrated with " +
+      bytes(calibration.at("texts").get<uint64_t>()) + " texts of " +
+      bytes(calibration.at("tokens").get<uint64_t>()) + " tokens (" +
+      escaped(calibration.at("name").get<std::string>()) +
+      (calibration.at("sha256").get<std::string>().empty()
+           ? ""
+           : ", SHA-256 `" + calibration.at("sha256").get<std::string>() + "`") +
+      "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, " +
+      (rows ? std::string("activations unsigned") +
+                  (activations == "per-token-16" ? ", 16 bits," : "") +
+                  " with a scale for every token, in standard ONNX ops"
+            : "activations unsigned per tensor, the form of ONNX Runtime's `quantize_dynamic`") +
+      (table == "int8"      ? "; the embedding table in INT8 with a scale a row"
+       : table == "float32" ? std::string()
+                            : "; the embedding table in " + table) +
+      ". Profile: " + settings.at("profile").get<std::string>() +
+      (!vanilla ? "."
+       : rows   ? ". The vanilla variant is what `quantize_dynamic` makes of the FP32 model."
+                : ". The vanilla variant is the same without SmoothQuant.") +
+      "\n\n";
   out +=
       "```sh\n" + report.at("command").get<std::string>() + "\n```\n\nThe same step by step:\n\n";
   const std::string quantize =
@@ -282,13 +288,14 @@ std::string making_section(const json& report) {
   out +=
       "```sh\noctavo import SOURCE -o fp32\n"
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
-      "fp32 --alpha " +
-      alpha + (alpha == "auto" && rows ? " --activations per-token" : "") +
-      (rows ? " --factors per-token" : "") + (rotated ? " --rotate" : "") +
+      "fp32" +
+      (given.is_null() ? "" : " --alpha " + alpha) +
+      (alpha == "auto" && rows ? " --activations per-token" : "") +
+      (rows ? " --factors " + activations : "") + (rotated ? " --rotate" : "") +
       calibration_flag(settings) +
       "\noctavo quantize fp32/model.smoothed.fp32.onnx model.int8.onnx" +
-      (rows ? " --activations per-token" : "") + (table == "float32" ? "" : " --table " + table) +
-      protect_flags(settings) + quantize +
+      (rows ? " --activations " + activations : "") +
+      (table == "float32" ? "" : " --table " + table) + protect_flags(settings) + quantize +
       (vanilla ? "octavo quantize fp32/model.onnx model.int8.vanilla.onnx" + quantize : "") +
       "octavo verify model.int8.onnx --tokenizer fp32 --against fp32/model.onnx\n```\n";
   return out;

@@ -15,6 +15,7 @@
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
 #include "toolkit/compensate.h"
+#include "toolkit/name_in.h"
 #include "toolkit/quantize_protect.h"
 #include "toolkit/size_choice.h"
 
@@ -27,13 +28,6 @@ constexpr size_t kMaxNameForRegex = 4096;
 
 // Nodes that an error message lists.
 constexpr size_t kListed = 20;
-
-template <class Names, class T>
-const char* name_in(const Names& names, T wanted) {
-  for (const auto& [name, value] : names)
-    if (value == wanted) return name;
-  return "";
-}
 
 struct Pattern {
   std::string pattern;

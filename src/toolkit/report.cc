@@ -245,6 +245,7 @@ json calibration(const ReportInput& input) {
 }
 
 std::string shown(const json& value) {
+  if (value.is_null()) return "none";
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -308,8 +309,8 @@ json make_report(const ReportInput& input) {
             {"normalize", input.use.normalize},
             {"max_length", input.use.max_length}}},
           {"settings",
-           {{"profile", input.options.profile == Profile::accurate ? "accurate" : "compat"},
-            {"alpha", input.options.search ? json("auto") : json(recipe.alpha)},
+           {{"profile", name_of(input.options.profile)},
+            {"alpha", input.options.search ? json("auto") : optional_number(recipe.alpha)},
             {"protect", input.options.protect},
             {"target_cos", optional_number(recipe.target_cos)},
             {"max_extra_macs", optional_number(recipe.max_extra_macs)},

@@ -108,6 +108,10 @@ std::string page_sites(const ReportView& view) {
         html_paragraph("The residual stream, " + view.whole("/rotation/width") +
                        " wide, is rotated by an orthogonal matrix first; outliers and errors are "
                        "of what came of that.");
+  if (view.at("/settings/alpha").is_null())
+    out += html_paragraph(
+        "There is no alpha: activations have 16 bits, and the factors are those with which the "
+        "rounding of the weights costs least.");
   return out + html_paragraph(
                    "Outlier: the largest channel maximum over the median one, before and "
                    "after smoothing. Bits: of the activations in model.int8.onnx. "

@@ -56,7 +56,7 @@ class Smoothing {
     if (options_.search) {
       OCTAVO_TRY(alphas, search());
     }
-    OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, alphas));
+    OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, alphas, pool_));
     OCTAVO_CHECK(compare());
     return make_report();
   }
@@ -91,7 +91,17 @@ class Smoothing {
     texts_ = std::move(seen);
   }
 
-  bool for_tokens() const { return options_.factors != Activations::per_tensor; }
+  Gathered gathered() const {
+    switch (options_.factors) {
+      case Activations::per_token:
+        return Gathered::largest_and_share;
+      case Activations::per_token_16:
+        return Gathered::largest_and_energy;
+      case Activations::per_tensor:
+        break;
+    }
+    return Gathered::largest;
+  }
 
   Result<Model> quantized(std::span<const double> alphas) const {
     Model model = model_;
@@ -117,7 +127,7 @@ class Smoothing {
       subject.inputs += group.input;
       subject.inputs.append(reinterpret_cast<const char*>(maxima.data()),
                             maxima.size() * sizeof(float));
-      if (!for_tokens()) continue;
+      if (gathered() == Gathered::largest) continue;
       const std::vector<float>& shares = stats_.channel_share[group.input];
       subject.inputs.append(reinterpret_cast<const char*>(shares.data()),
                             shares.size() * sizeof(float));
@@ -159,9 +169,7 @@ class Smoothing {
     if (groups_.groups.empty()) return nothing_to_smooth();
     std::vector<std::string> values;
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
-    OCTAVO_TRY(stats_, calibrate(model, texts_, values,
-                                 for_tokens() ? Gathered::largest_and_share : Gathered::largest,
-                                 progress_));
+    OCTAVO_TRY(stats_, calibrate(model, texts_, values, gathered(), progress_));
     stats_.shapes = std::move(shapes);
     return Done{};
   }
@@ -328,6 +336,9 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   if (!(given.alpha >= 0 && given.alpha <= 1))
     return Error{Code::invalid_input,
                  "alpha is " + std::to_string(given.alpha) + ", not within 0..1"};
+  if (given.factors == Activations::per_token_16 && given.search)
+    return Error{Code::invalid_input,
+                 "factors for 16-bit activations have no alpha that could be searched"};
   SmoothOptions options = given;
   if (options.tokenizer.empty())
     options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";

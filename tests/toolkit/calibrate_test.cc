@@ -82,7 +82,7 @@ TEST(Calibrate, SharesDoNotCareAboutOrderOrTheSizeOfATokensNumbers) {
   // Row 20 has the ratio 3 : 1 where all others have 2 : 1.
   const Texts texts = {{1, 20}, {7}, {3, 3, 3, 3}, {5, 0}};
   const std::vector<std::string> values = {"y"};
-  std::set<std::vector<float>> seen;
+  std::set<std::vector<float>> seen, energies;
   for (const int threads : {1, 2, 5}) {
     const StreamedModel model = streamed(lookup({"batch", "sequence"}, {30000, 10000}), threads);
     for (Texts order = texts; order.size() == 4; order.push_back({})) {
@@ -91,6 +91,11 @@ TEST(Calibrate, SharesDoNotCareAboutOrderOrTheSizeOfATokensNumbers) {
       ASSERT_TRUE(stats) << stats.error().message;
       EXPECT_EQ(stats->channel_absmax.at("y")[0], 60000);
       seen.insert(stats->channel_share.at("y"));
+      EXPECT_TRUE(stats->channel_energy.empty());
+      const auto energy = calibrate(model, order, values, Gathered::largest_and_energy);
+      ASSERT_TRUE(energy) << energy.error().message;
+      EXPECT_TRUE(energy->channel_share.empty());
+      energies.insert(energy->channel_energy.at("y"));
     }
     const auto without = calibrate(model, texts, values);
     ASSERT_TRUE(without);
@@ -102,6 +107,9 @@ TEST(Calibrate, SharesDoNotCareAboutOrderOrTheSizeOfATokensNumbers) {
   const double small = (7 * 0.4 * 0.4 + 0.2 * 0.2) / 9;
   EXPECT_FLOAT_EQ((*seen.begin())[0], static_cast<float>(std::pow(large, 0.25)));
   EXPECT_FLOAT_EQ((*seen.begin())[1], static_cast<float>(std::pow(small, 0.25)));
+  ASSERT_EQ(energies.size(), 1U);
+  EXPECT_FLOAT_EQ((*energies.begin())[0], (7 * 1.6F + 1.8F) / 9);
+  EXPECT_FLOAT_EQ((*energies.begin())[1], (7 * 0.4F + 0.2F) / 9);
 }
 
 TEST(Calibrate, NamesTheTextThatBreaks) {

@@ -162,6 +162,13 @@ TEST(Report, NamesEveryChange) {
   }
 }
 
+TEST(Report, NamesAnAlphaThatIsNoLongerThere) {
+  ReportInput in = input();
+  in.options.profile = Profile::closest;
+  EXPECT_EQ(changes_since(make_report(input()), make_report(in)),
+            (std::vector<std::string>{"profile compat -> closest", "alpha 0.8 -> none"}));
+}
+
 // Another tokenizer cuts the same texts otherwise: the texts did not change.
 TEST(Report, TokenCountsAreNoChange) {
   ReportInput in = input();

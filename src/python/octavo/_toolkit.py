@@ -65,7 +65,7 @@ def smooth(
     *,
     alpha: float | Literal["auto"] = 0.8,
     activations: Literal["per-tensor", "per-token"] = "per-tensor",
-    factors: Literal["per-tensor", "per-token"] = "per-tensor",
+    factors: Literal["per-tensor", "per-token", "per-token-16"] = "per-tensor",
     evaluations: int = 80,
     search_log: Path | None = None,
     rotate: bool = False,
@@ -82,7 +82,8 @@ def smooth(
         activations, evaluations, search_log: of alpha="auto": the scales that the quantized model
             will run with, models to try at most (7 to 10000), a file to go on from after a stop.
         factors: what moves is measured by: the largest numbers, or a channel's share of its token and
-            the mean of length and maximum of the weights' row, for activations with a scale a token.
+            the mean of length and maximum of the weights' row, for activations with a scale a token;
+            "per-token-16" takes no alpha, but what the rounding of the weights wants.
         rotate: first rotate the residual stream (RMSNorm models).
         tokenizer: folder with tokenizer.json; None for the model's.
         calibration: one text a line, or JSON Lines with "text"; None for the built-in texts.
@@ -220,7 +221,7 @@ def build(
     source: Path,
     output: Path,
     *,
-    profile: Literal["compat", "accurate"] = "compat",
+    profile: Literal["compat", "accurate", "closest"] = "compat",
     alpha: float | Literal["auto"] | None = None,
     evaluations: int = 80,
     search_log: Path | None = None,
@@ -249,10 +250,11 @@ def build(
     Args:
         source: snapshot folder, *.gguf file, or `org/name[@revision]` on the hub, as in Embedder.
         output: folder; created if need be.
-        profile: "compat", the file that quantize_dynamic writes, or "accurate", a scale a token.
+        profile: "compat", the file that quantize_dynamic writes; "accurate", a scale a token; or
+            "closest", 16-bit activations everywhere, without alpha.
         alpha: as in `smooth`; None for what suits the profile.
         evaluations, search_log: of alpha="auto", as in `smooth`.
-        rotate: with "accurate", rotate the residual stream where that can be done.
+        rotate: but with "compat", rotate the residual stream where that can be done.
         protect, target_cos, max_extra_macs, protect_log: with "accurate", as in `quantize`.
         max_size: bytes of all that embedding reads, at most.
         calibration: texts, as in `smooth`.
