@@ -40,13 +40,14 @@ class Front:
 
     def smoothed(self, alpha, activations):
         out = self.work / f"smoothed-{alpha}-{activations}.onnx"
-        extra = ["--activations", activations] if alpha == "auto" else []
-        if activations == "per-token":  # as build --profile accurate
-            extra += ["--factors", "per-token"]
+        extra = ["--alpha", alpha] if activations != "per-token-16" else []
+        if alpha == "auto":
+            extra += ["--activations", activations]
+        if activations != "per-tensor":  # as build --profile accurate, or closest
+            extra += ["--factors", activations]
             if self.args.rotate:
                 extra.append("--rotate")
-        run(self.octavo, "smooth", "--fp32", self.fp32 / "model.onnx", "--output", out, "--tokenizer", self.fp32, "--alpha", alpha,
-            *extra, keep=out)
+        run(self.octavo, "smooth", "--fp32", self.fp32 / "model.onnx", "--output", out, "--tokenizer", self.fp32, *extra, keep=out)
         return out
 
     def add(self, name, kind, model, extra_macs=0.0):
@@ -66,6 +67,7 @@ class Front:
             run(octavo, "quantize", source, work / f"{name}.onnx", "--per-channel", "--external-data", keep=work / f"{name}.onnx")
             self.add(name, name, work / f"{name}.onnx")
         source = self.smoothed(self.args.alpha, "per-token")
+        closest = self.smoothed(None, "per-token-16")
         search = ["--activations", "per-token", "--protect-log", work / "protect.jsonl"]
         for budget in self.args.budgets:
             how = [*search, "--max-extra-macs", f"{budget:g}%"]
@@ -73,7 +75,7 @@ class Front:
                 how = ["--activations", "per-token"]
             elif budget >= 100:
                 how = ["--activations", "per-token-16"]
-            self.on_the_front(source, f"front-{budget:g}", how, 1.0 if budget >= 100 else 0.0)
+            self.on_the_front(closest if budget >= 100 else source, f"front-{budget:g}", how, 1.0 if budget >= 100 else 0.0)
         for target in self.args.targets:
             self.on_the_front(source, f"target-{target:g}", [*search, "--target-cos", f"{target:g}"])
 
