@@ -140,6 +140,8 @@ def recompute(snapshot, build, calibration, probe):
     """One dict a site, and of every product how many INT8 weights differ from the file's: (differ, all)."""
     report = json.loads((build / "report.json").read_text())
     alpha = report["settings"]["alpha"]
+    if report["settings"]["activations"] != "per-tensor" or not isinstance(alpha, (int, float)):
+        raise SystemExit(f"{build}: only builds of --profile compat with one alpha can be computed again")
     config, tensors = read_snapshot(snapshot)
     weights = {n: tensors[f"{m}.weight"].T for n, m in MODULES.items()}
     biases = {n: tensors[f"{m}.bias"] for n, m in MODULES.items() if f"{m}.bias" in tensors}

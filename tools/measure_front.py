@@ -39,7 +39,7 @@ class Front:
         self.points = []
 
     def smoothed(self, alpha, activations):
-        out = self.work / f"smoothed-{alpha}-{activations}.onnx"
+        out = self.work / ("smoothed-closest.onnx" if activations == "per-token-16" else f"smoothed-{alpha}-{activations}.onnx")
         extra = ["--alpha", alpha] if activations != "per-token-16" else []
         if alpha == "auto":
             extra += ["--activations", activations]
@@ -67,7 +67,6 @@ class Front:
             run(octavo, "quantize", source, work / f"{name}.onnx", "--per-channel", "--external-data", keep=work / f"{name}.onnx")
             self.add(name, name, work / f"{name}.onnx")
         source = self.smoothed(self.args.alpha, "per-token")
-        closest = self.smoothed(None, "per-token-16")
         search = ["--activations", "per-token", "--protect-log", work / "protect.jsonl"]
         for budget in self.args.budgets:
             how = [*search, "--max-extra-macs", f"{budget:g}%"]
@@ -75,7 +74,9 @@ class Front:
                 how = ["--activations", "per-token"]
             elif budget >= 100:
                 how = ["--activations", "per-token-16"]
-            self.on_the_front(closest if budget >= 100 else source, f"front-{budget:g}", how, 1.0 if budget >= 100 else 0.0)
+            closest = budget >= 100
+            self.on_the_front(self.smoothed(None, "per-token-16") if closest else source, "closest" if closest else f"front-{budget:g}", how,
+                              1.0 if closest else 0.0)
         for target in self.args.targets:
             self.on_the_front(source, f"target-{target:g}", [*search, "--target-cos", f"{target:g}"])
 

@@ -23,8 +23,8 @@ namespace octavo {
 
 // compat: the file that quantize_dynamic writes, one activation scale a tensor, a float32 table.
 // accurate: a scale a token, and an int8 table; a smaller file that is closer to FP32, in standard
-// ops. closest: the same with 16 bits for all activations: twice the products, as close as int8
-// weights get.
+// ops. closest: the same with 16 bits for all activations: twice the products, the closest that
+// Octavo makes.
 enum class Profile : uint8_t { compat, accurate, closest };
 inline constexpr std::array kProfileNames = {std::pair{"compat", Profile::compat},
                                              std::pair{"accurate", Profile::accurate},
@@ -57,8 +57,7 @@ struct BuildOptions {
 };
 
 // What becomes of them. Alpha 0.8 suits one scale for a tensor, 0.5 a scale a token with factors
-// made for it: each collapses or loses with the other's (docs/quantization.md). Where activations
-// have 16 bits there is no alpha.
+// made for it: each collapses or loses with the other's (docs/quantization.md). `closest` has none.
 struct BuildRecipe {
   std::optional<double> alpha = 0.8;
   Activations activations = Activations::per_tensor;

@@ -50,9 +50,9 @@ struct SmoothOptions {
 struct SmoothSite {
   std::string input;                 // the value that the group shares
   std::vector<std::string> weights;  // the group's weight initializers
-  std::string folded_into;  // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
-  std::string refusal;      // why it is explicit; empty when it is not
-  double alpha = 0;         // 0 where the weights alone decide
+  std::string folded_into;      // what took 1/s: "gain model.norm.weight", ..., or "explicit Mul"
+  std::string refusal;          // why it is explicit; empty when it is not
+  std::optional<double> alpha;  // none where the weights alone decide
   double scale_min = 1, scale_max = 1;
   double outlier_before = 0, outlier_after = 0;  // max|X| / median of the channel maxima
   std::vector<std::string> nodes = {};           // the group's MatMuls and Gemms

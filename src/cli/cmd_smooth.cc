@@ -24,9 +24,10 @@ channel and the weights multiplied by it: (X / s)(s W) = X W. The factor is
 s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), from running calibration texts;
 with --factors per-token the channel's usual share of its token takes the place
 of the first maximum, and the mean of it and the row's length that of the
-second; with per-token-16 s is what the rounding of the weights wants. 1/s goes into the constants that make X (a norm's gain, the columns of
-the MatMul above, ...) where that changes nothing else, else into an explicit
-Mul. The result is the same
+second; with per-token-16 there is no alpha, and s is that with which the
+rounding of the weights costs least. 1/s goes into the constants that make X (a
+norm's gain, the columns of the MatMul above, ...) where that changes nothing
+else, else into an explicit Mul. The result is the same
 function: the FP32 outputs before and after are compared on texts of all
 lengths, and nothing is written unless they agree to 1e-4.)";
 
@@ -39,6 +40,8 @@ Examples:
                 --tokenizer . --alpha 0.8
   octavo smooth --fp32 model.onnx --output smoothed.onnx --tokenizer . \
                 --calibration my-texts.jsonl --json
+  octavo smooth --fp32 model.onnx --output smoothed.onnx --tokenizer . \
+                --factors per-token-16
 
 Exit codes: 0 done; 2 wrong usage; 3 the work failed (the reason is on stderr),
 also when the outputs do not agree.)";
@@ -67,7 +70,7 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
                      {"weights", s.weights},
                      {"folded_into", s.folded_into},
                      {"refusal", s.refusal},
-                     {"alpha", s.alpha},
+                     {"alpha", s.alpha ? Json(*s.alpha) : Json()},
                      {"scale_min", s.scale_min},
                      {"scale_max", s.scale_max},
                      {"outlier_before", s.outlier_before},
@@ -125,9 +128,9 @@ void print(const Arguments& args, const SmoothReport& r) {
   std::map<std::string, std::pair<size_t, std::string>> refusals;
   size_t folded = 0;
   for (const SmoothSite& s : r.sites) {
-    table.add({s.input, std::to_string(s.weights.size()), s.folded_into, fixed(s.alpha, 2),
-               short_number(s.scale_min), short_number(s.scale_max), fixed(s.outlier_before, 1),
-               fixed(s.outlier_after, 1)});
+    table.add({s.input, std::to_string(s.weights.size()), s.folded_into,
+               s.alpha ? fixed(*s.alpha, 2) : "-", short_number(s.scale_min),
+               short_number(s.scale_max), fixed(s.outlier_before, 1), fixed(s.outlier_after, 1)});
     if (s.refusal.empty()) {
       ++folded;
     } else {
@@ -189,10 +192,10 @@ void add_smooth(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--factors", args->options.factors,
-          "what s is made of: the largest numbers (per-tensor), a channel's share of its token and "
-          "the size of the weights' row (per-token), or what the rounding of the weights wants, "
-          "for "
-          "activations of 16 bits everywhere (per-token-16, without --alpha)")
+          "what s is made of: the largest numbers (per-tensor); a channel's share of its token and "
+          "the size of the weights' row (per-token); or, without --alpha, what costs the rounding "
+          "of the weights least, for 16-bit activations (per-token-16)")
+      ->type_name("HOW")
       ->transform(choice(kActivationsNames))
       ->default_str("per-tensor");
   command

@@ -25,8 +25,8 @@ struct CalibrationStats {
   // where that was not asked for; smoothquant() uses it where it is there.
   std::map<std::string, std::vector<float>> channel_share;
   // value name -> the mean over the tokens of (x / root mean square of the token)^2. For
-  // activations with 16 bits. Empty where that was not asked for; smoothquant() has no use for the
-  // others then.
+  // activations with 16 bits. Empty where that was not asked for; smoothquant() uses it where it
+  // is there.
   std::map<std::string, std::vector<float>> channel_energy;
   ValueShapes shapes;
   uint64_t texts = 0;

@@ -14,8 +14,7 @@ namespace octavo {
 namespace {
 
 constexpr double kLargestFactor = 0x1p20;
-// Columns that are worked on together: 1,536 rows of 64 floats stay in a core's own cache.
-constexpr size_t kColumns = 64;
+constexpr size_t kColumns = WeightRows::kColumns;
 constexpr size_t kLanes = 16;
 // Rounds of the fixed point. From the balance of row length and energy, E of MiniLM's inputs is
 // within 1e-3 of where 240 rounds bring it after 30; after 20 within 1e-2.
@@ -23,11 +22,14 @@ constexpr int kRounds = 30;
 // The maximum over j is the 32-norm of s_j |W_jk| (16 of their squares): smooth, and its minimum
 // has an E within 1% of what a norm of twice the order finds in 4 times the rounds.
 constexpr int kRootsOfNorm = 4;
-// A row may change its share by this factor in a round, before the root.
-constexpr double kLargestRatio = 16;
-// Squares below this share of a column's largest count as that: their 16th power, 2^-112, is
-// nothing, and no subnormal number, which would cost hundreds of cycles.
-constexpr float kSmallestShare = 0x1p-7F;
+// A row may change its share by this factor in a round, before the root: its s by 1.19.
+constexpr double kLargestRatio = 256;
+// Squares below this share of a column's largest count as that: their 16th power, 2^-96, is
+// nothing, and times a column's step no subnormal number, which would cost hundreds of cycles.
+constexpr float kSmallestShare = 0x1p-6F;
+// The largest squared step of all columns is about 1. Columns below this have no say; their part in
+// E is as small.
+constexpr float kSmallestStep = 0x1p-29F;
 
 float power_of_norm(float u) {
   u = u > kSmallestShare ? u : kSmallestShare;
@@ -43,59 +45,12 @@ double repeated_root(double x, int times) {
   return x;
 }
 
-// The numbers of all weights, |w|, in blocks of kColumns columns (the last one filled with zeros):
-// [block][channel][kColumns].
-class Blocks {
- public:
-  Blocks(std::span<const RowsOfWeight> weights, size_t channels) : channels_(channels) {
-    size_t columns = 0;
-    for (const RowsOfWeight& weight : weights)
-      columns += static_cast<size_t>(weight.weight.shape()[1 - weight.axis]);
-    values_.resize((columns + kColumns - 1) / kColumns * kColumns * channels);
-    size_t first = 0;
-    for (const RowsOfWeight& weight : weights) {
-      const auto count = static_cast<size_t>(weight.weight.shape()[1 - weight.axis]);
-      const float* w = weight.weight.data<float>();
-      for (size_t j = 0; j < channels; ++j)
-        for (size_t k = 0; k < count; ++k)
-          at(first + k, j) = std::abs(weight.axis == 0 ? w[j * count + k] : w[k * channels + j]);
-      first += count;
-    }
-  }
-
-  size_t count() const { return values_.size() / (kColumns * std::max<size_t>(channels_, 1)); }
-  const float* block(size_t b) const { return &values_[b * kColumns * channels_]; }
-
-  // Of the rows: sums of squares, and the largest number.
-  void measure(std::vector<double>& squares, std::vector<float>& largest) const {
-    squares.assign(channels_, 0.0);
-    largest.assign(channels_, 0.0F);
-    for (size_t b = 0; b < count(); ++b) {
-      for (size_t j = 0; j < channels_; ++j) {
-        const float* w = block(b) + j * kColumns;
-        for (size_t k = 0; k < kColumns; ++k) {
-          squares[j] += double{w[k]} * w[k];
-          largest[j] = std::max(largest[j], w[k]);
-        }
-      }
-    }
-  }
-
- private:
-  float& at(size_t column, size_t channel) {
-    return values_[(column / kColumns * channels_ + channel) * kColumns + column % kColumns];
-  }
-
-  size_t channels_;
-  std::vector<float> values_;
-};
-
 using Columns = std::array<float, kColumns>;
 
-Columns largest_squares(const float* block, std::span<const float> factors) {
+Columns largest_squares(std::span<const float> block, std::span<const float> factors) {
   Columns top{};
   for (size_t j = 0; j < factors.size(); ++j) {
-    const float* w = block + j * kColumns;
+    const float* w = block.data() + j * kColumns;
     for (size_t k = 0; k < kColumns; ++k) {
       const float v = w[k] * factors[j];
       top[k] = std::max(top[k], v * v);
@@ -104,23 +59,28 @@ Columns largest_squares(const float* block, std::span<const float> factors) {
   return top;
 }
 
-// Each row's share in the squared steps of the block's columns, added to shares[channel]: columns
-// from the first lane to the last, in an order that no vector length changes.
-void add_shares(const float* block, std::span<const float> factors, std::span<double> shares) {
+// Each row's share in the squared steps of the block's columns: columns from the first lane to the
+// last, in an order that no vector length changes.
+void find_shares(std::span<const float> block, std::span<const float> factors,
+                 std::span<double> shares) {
   const Columns top = largest_squares(block, factors);
   Columns inverse{}, sum{}, weight{};
-  for (size_t k = 0; k < kColumns; ++k) inverse[k] = top[k] > 0 ? 1 / top[k] : 0;
+  for (size_t k = 0; k < kColumns; ++k)
+    inverse[k] = top[k] >= kSmallestStep && top[k] <= FLT_MAX ? 1 / top[k] : 0;
   for (size_t j = 0; j < factors.size(); ++j) {
-    const float* w = block + j * kColumns;
+    const float* w = block.data() + j * kColumns;
     for (size_t k = 0; k < kColumns; ++k) {
       const float v = w[k] * factors[j];
       sum[k] += power_of_norm(v * v * inverse[k]);
     }
   }
   for (size_t k = 0; k < kColumns; ++k)
-    weight[k] = static_cast<float>(top[k] * repeated_root(sum[k], kRootsOfNorm) / sum[k]);
+    weight[k] = inverse[k] > 0 ? static_cast<float>(double{top[k]} *
+                                                    repeated_root(double{sum[k]}, kRootsOfNorm) /
+                                                    double{sum[k]})
+                               : 0;
   for (size_t j = 0; j < factors.size(); ++j) {
-    const float* w = block + j * kColumns;
+    const float* w = block.data() + j * kColumns;
     std::array<float, kLanes> lanes{};
     for (size_t k = 0; k < kColumns; k += kLanes) {
       for (size_t l = 0; l < kLanes; ++l) {
@@ -128,71 +88,80 @@ void add_shares(const float* block, std::span<const float> factors, std::span<do
         lanes[l] += power_of_norm(v * v * inverse[k + l]) * weight[k + l];
       }
     }
-    double all = 0;
-    for (const float lane : lanes) all += double{lane};
-    shares[j] += all;
+    shares[j] = 0;
+    for (const float lane : lanes) shares[j] += double{lane};
   }
 }
 
-double steps(const Blocks& blocks, std::span<const float> factors) {
+double steps(const WeightRows& weights, std::span<const float> factors) {
   double sum = 0;
-  for (size_t b = 0; b < blocks.count(); ++b)
-    for (const float top : largest_squares(blocks.block(b), factors)) sum += double{top};
+  for (size_t b = 0; b < weights.blocks(); ++b)
+    for (const float top : largest_squares(weights.block(b), factors)) sum += double{top};
   return sum;
+}
+
+float largest_step(const WeightRows& weights, std::span<const float> factors) {
+  float most = 0;
+  for (size_t b = 0; b < weights.blocks(); ++b)
+    for (const float top : largest_squares(weights.block(b), factors)) most = std::max(most, top);
+  return most;
 }
 
 class Solver {
  public:
-  Solver(Blocks blocks, std::span<const float> energy, std::span<const ChannelTie> ties,
+  Solver(WeightRows weights, std::span<const float> energy, std::span<const ChannelTie> ties,
          ThreadPool& pool)
-      : blocks_(std::move(blocks)),
+      : weights_(std::move(weights)),
         classes_(energy.size(), ties),
         energy_(energy.begin(), energy.end()),
         factors_(energy.size(), 1.0),
         pool_(pool) {
     std::vector<double> squares;
     std::vector<float> largest;
-    blocks_.measure(squares, largest);
+    weights_.measure(squares, largest);
     energy_ = classes_.joined<double>(energy_, std::plus<double>());
     squares = classes_.joined<double>(squares, std::plus<double>());
     largest = classes_.joined<float>(largest, [](float a, float b) { return std::max(a, b); });
     for (size_t j = 0; j < factors_.size(); ++j) {
       usable_.push_back(energy_[j] >= FLT_MIN && largest[j] >= FLT_MIN &&
-                        std::isfinite(energy_[j]) && std::isfinite(largest[j]));
-      if (usable_[j]) factors_[j] = limited(std::sqrt(std::sqrt(energy_[j] / squares[j])));
+                        std::isfinite(energy_[j]) && std::isfinite(squares[j]));
+      if (usable_[j]) factors_[j] = std::sqrt(std::sqrt(energy_[j] / squares[j]));
+      // Its factor is 1 whatever the others are: what they are must not hang on its size.
+      if (!usable_[j]) weights_.clear_row(j);
     }
   }
 
   std::vector<float> solve() {
-    const FloatEnvironment environment;
-    const double before = steps(blocks_, std::vector<float>(factors_.size(), 1.0F));
+    const double before = steps(weights_, std::vector<float>(factors_.size(), 1.0F));
+    multiply(1 / std::sqrt(double{largest_step(weights_, rounded())}));
     for (int round = 0; round < kRounds; ++round) step();
     // The weights keep their size on the whole; E does not see a common factor.
-    const double after = steps(blocks_, rounded());
-    const double ratio = before / after;
-    const double common = ratio > 0 && std::isfinite(ratio) ? std::sqrt(ratio) : 1;
-    for (size_t j = 0; j < factors_.size(); ++j)
-      if (usable_[j]) factors_[j] = limited(factors_[j] * common);
+    multiply(std::sqrt(before / steps(weights_, rounded())));
+    for (double& s : factors_) s = std::clamp(s, 1 / kLargestFactor, kLargestFactor);
     return rounded();
   }
 
  private:
-  static double limited(double s) { return std::clamp(s, 1 / kLargestFactor, kLargestFactor); }
-
   std::vector<float> rounded() const { return {factors_.begin(), factors_.end()}; }
+
+  void multiply(double common) {
+    if (!(common > 0) || !std::isfinite(common)) return;  // weights that say nothing
+    for (size_t j = 0; j < factors_.size(); ++j)
+      if (usable_[j]) factors_[j] *= common;
+  }
 
   void step() {
     const std::vector<float> factors = rounded();
     const size_t channels = factors.size();
     // A row of sums a block, so that they are added in one order.
-    std::vector<double> parts(blocks_.count() * channels);
-    pool_.parallel_for(blocks_.count(), 1, [&](size_t begin, size_t end) {
+    std::vector<double> parts(weights_.blocks() * channels);
+    pool_.parallel_for(weights_.blocks(), 1, [&](size_t begin, size_t end) {
       const FloatEnvironment environment;
       for (size_t b = begin; b < end; ++b)
-        add_shares(blocks_.block(b), factors, {&parts[b * channels], channels});
+        find_shares(weights_.block(b), factors, {&parts[b * channels], channels});
     });
     std::vector<double> shares(channels);
-    for (size_t b = 0; b < blocks_.count(); ++b)
+    for (size_t b = 0; b < weights_.blocks(); ++b)
       for (size_t j = 0; j < channels; ++j) shares[j] += parts[b * channels + j];
     shares = classes_.joined<double>(shares, std::plus<double>());
     double all_shares = 0, all_noise = 0;
@@ -204,19 +173,18 @@ class Solver {
       all_shares += shares[j];
       all_noise += noise[j];
     }
-    // Squares that float32 does not hold have no balance; nothing is moved then.
-    if (!(all_shares > 0) || !(all_noise > 0) || !std::isfinite(all_shares)) return;
+    if (!(all_shares > 0) || !(all_noise > 0) || !std::isfinite(all_noise)) return;
     for (size_t j = 0; j < channels; ++j) {
       if (!usable_[j]) continue;
       const double share = std::max(shares[j] / all_shares, DBL_MIN);
       const double ratio =
           std::clamp(noise[j] / all_noise / share, 1 / kLargestRatio, kLargestRatio);
       // s^2 by the 16th root: what changes the norm's 16th power of squares by the ratio itself.
-      factors_[j] = limited(factors_[j] * repeated_root(ratio, kRootsOfNorm + 1));
+      factors_[j] *= repeated_root(ratio, kRootsOfNorm + 1);
     }
   }
 
-  Blocks blocks_;
+  WeightRows weights_;
   ChannelClasses classes_;
   std::vector<double> energy_;  // of the class
   std::vector<double> factors_;
@@ -226,18 +194,50 @@ class Solver {
 
 }  // namespace
 
-std::vector<float> rounding_factors(std::span<const RowsOfWeight> weights,
-                                    std::span<const float> energy, std::span<const ChannelTie> ties,
-                                    ThreadPool& pool) {
-  return Solver(Blocks(weights, energy.size()), energy, ties, pool).solve();
+void WeightRows::add(const Tensor& weight, size_t axis) {
+  const auto columns = static_cast<size_t>(weight.shape()[1 - axis]);
+  const float* w = weight.data<float>();
+  for (size_t first = 0; first < columns; first += kColumns) {
+    std::vector<float>& block = blocks_.emplace_back(channels_ * kColumns);
+    const size_t count = std::min(kColumns, columns - first);
+    for (size_t j = 0; j < channels_; ++j)
+      for (size_t k = 0; k < count; ++k)
+        block[j * kColumns + k] =
+            std::abs(axis == 0 ? w[j * columns + first + k] : w[(first + k) * channels_ + j]);
+  }
 }
 
-double rounding_energy(std::span<const RowsOfWeight> weights, std::span<const float> energy,
+void WeightRows::measure(std::vector<double>& squares, std::vector<float>& largest) const {
+  squares.assign(channels_, 0.0);
+  largest.assign(channels_, 0.0F);
+  for (const std::vector<float>& block : blocks_) {
+    for (size_t j = 0; j < channels_; ++j) {
+      const float* w = &block[j * kColumns];
+      for (size_t k = 0; k < kColumns; ++k) {
+        squares[j] += double{w[k]} * double{w[k]};
+        largest[j] = std::max(largest[j], w[k]);
+      }
+    }
+  }
+}
+
+void WeightRows::clear_row(size_t channel) {
+  for (std::vector<float>& block : blocks_)
+    std::fill_n(block.begin() + static_cast<std::ptrdiff_t>(channel * kColumns), kColumns, 0.0F);
+}
+
+std::vector<float> rounding_factors(WeightRows weights, std::span<const float> energy,
+                                    std::span<const ChannelTie> ties, ThreadPool& pool) {
+  const FloatEnvironment environment;
+  return Solver(std::move(weights), energy, ties, pool).solve();
+}
+
+double rounding_energy(const WeightRows& weights, std::span<const float> energy,
                        std::span<const float> factors) {
   double noise = 0;
   for (size_t j = 0; j < energy.size(); ++j)
-    noise += double{energy[j]} / (double{factors[j]} * factors[j]);
-  return steps(Blocks(weights, energy.size()), factors) * noise;
+    noise += double{energy[j]} / (double{factors[j]} * double{factors[j]});
+  return steps(weights, factors) * noise;
 }
 
 }  // namespace octavo

@@ -3,8 +3,8 @@
 // 16 bits.
 //
 // Column k of s W is rounded in steps of max_j s_j |W_jk| / 127, and what row j of it is rounded by
-// meets X_j / s_j. Over the tokens of calibration, with e_j the mean square of X_j, that is noise
-// of the energy
+// meets X_j / s_j. With e_j the mean over the tokens of calibration of X_j^2, each token divided by
+// its root mean square so that none counts more than another, that is noise of the energy
 //
 //   E(s) = 1 / (12 * 127^2) * sum_k max_j (s_j W_jk)^2 * sum_j e_j / s_j^2
 //
@@ -22,22 +22,38 @@
 
 namespace octavo {
 
-// A weight with two axes whose channels lie along `axis`.
-struct RowsOfWeight {
-  Tensor weight;  // float32
-  size_t axis = 0;
+// |w| of all weights that read one X, as many rows as X has channels: a copy, so that a weight can
+// be let go of before the next is loaded.
+class WeightRows {
+ public:
+  // Columns that are worked on together: 1,536 rows of 64 floats stay in a core's own cache.
+  static constexpr size_t kColumns = 64;
+
+  explicit WeightRows(size_t channels) : channels_(channels) {}
+  // Preconditions: float32, two axes, the channels along `axis`.
+  void add(const Tensor& weight, size_t axis);
+
+  size_t blocks() const { return blocks_.size(); }
+  // [channels][kColumns], filled up with zeros.
+  std::span<const float> block(size_t b) const { return blocks_[b]; }
+  // Of the rows: sums of squares, and the largest number.
+  void measure(std::vector<double>& squares, std::vector<float>& largest) const;
+  void clear_row(size_t channel);
+
+ private:
+  size_t channels_;
+  std::vector<std::vector<float>> blocks_;
 };
 
-// s of the weights that read one X. energy: e_j, not below 0; tied channels get one factor.
-// Channels without energy, or whose weights are all zero (or denormal), get 1; s is kept within
+// s. energy: e_j, not below 0; tied channels get one factor. Channels without energy, or whose
+// weights are all zero (or denormal) or no numbers, get 1 and are passed over; s is kept within
 // 2^-20 .. 2^20, and such that the steps of all columns together stay what they were. The same bits
 // on every CPU and with any number of threads: sums in one order, no function but the square root.
-std::vector<float> rounding_factors(std::span<const RowsOfWeight> weights,
-                                    std::span<const float> energy, std::span<const ChannelTie> ties,
-                                    ThreadPool& pool);
+std::vector<float> rounding_factors(WeightRows weights, std::span<const float> energy,
+                                    std::span<const ChannelTie> ties, ThreadPool& pool);
 
 // 12 * 127^2 E(s), for tests.
-double rounding_energy(std::span<const RowsOfWeight> weights, std::span<const float> energy,
+double rounding_energy(const WeightRows& weights, std::span<const float> energy,
                        std::span<const float> factors);
 
 }  // namespace octavo

@@ -48,14 +48,13 @@ Result<std::vector<float>> group_sizes(const Graph& graph, const GraphIndex& ind
 Result<std::vector<float>> weight_factors(const Graph& graph, const GraphIndex& index,
                                           const SmoothGroup& group, std::span<const float> energy,
                                           std::span<const ChannelTie> ties, ThreadPool& pool) {
-  std::vector<RowsOfWeight> weights;
+  WeightRows rows(static_cast<size_t>(group.channels));
   for (const SmoothWeight& weight : group.weights) {
-    OCTAVO_TRY(Tensor tensor, find_constant(graph, index, weight.name)->load());
-    weights.push_back({std::move(tensor), weight.axis});
+    OCTAVO_TRY(const Tensor tensor, find_constant(graph, index, weight.name)->load());
+    rows.add(tensor, weight.axis);
+    tensor.drop_pages();
   }
-  std::vector<float> factors = rounding_factors(weights, energy, ties, pool);
-  for (const RowsOfWeight& weight : weights) weight.weight.drop_pages();
-  return factors;
+  return rounding_factors(std::move(rows), energy, ties, pool);
 }
 
 // "gain", "bias", "columns of": what an edit does, by who reads the constant.

@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,13 +65,13 @@ struct SmoothedGroup {
   std::string input;
   std::vector<std::string> weights;
   std::vector<std::string> nodes;
-  std::string folded_into;    // "gain a.weight + bias a.bias", "explicit Mul"
-  std::string refusal;        // why it is explicit
-  std::string value;          // that now holds X / s: `input` itself when folded
-  double alpha = 0;           // 0 also where the weights alone decide
-  std::vector<float> scale;   // s
-  double outlier_before = 1;  // outlier_ratio() of X
-  double outlier_after = 1;   // and of X / s
+  std::string folded_into;      // "gain a.weight + bias a.bias", "explicit Mul"
+  std::string refusal;          // why it is explicit
+  std::string value;            // that now holds X / s: `input` itself when folded
+  std::optional<double> alpha;  // none where the weights alone decide
+  std::vector<float> scale;     // s
+  double outlier_before = 1;    // outlier_ratio() of X
+  double outlier_after = 1;     // and of X / s
 };
 
 // Rewrites the model. groups must come from this very graph; every group needs an entry of its size

@@ -58,7 +58,8 @@ std::string quality_row(const char* name, const json& v) {
   return row(cells);
 }
 
-std::string verdict(const json& quality) {
+std::string verdict(const json& report) {
+  const json& quality = report.at("quality");
   const json& variants = quality.at("variants");
   const double smoothed = variants.at("smoothed").at("cos_min").get<double>();
   const double gate = quality.at("min_cos").get<double>();
@@ -73,7 +74,8 @@ std::string verdict(const json& quality) {
   if (variants.contains("vanilla") && variants.at("vanilla").at("cos_min").get<double>() > smoothed)
     out +=
         "\n**Note:** on these texts `model.int8.vanilla.onnx` is closer to the original than the "
-        "smoothed model; try another alpha.\n";
+        "smoothed model" +
+        std::string(report.at("settings").at("alpha").is_null() ? ".\n" : "; try another alpha.\n");
   return out;
 }
 
@@ -87,14 +89,14 @@ std::string wide_sentence(const json& report) {
          " MatMuls read activations of 16 bits, as two exact 8-bit products with the same INT8 "
          "weights: " +
          number(100 * quantization.at("extra_macs").get<double>(), 1) +
-         "% more multiplications, no byte more.\n";
+         "% more multiplications, no weight byte more.\n";
 }
 
 std::string quality_section(const json& report) {
   const json& quality = report.at("quality");
   const json& variants = quality.at("variants");
   const json& texts = quality.at("texts");
-  std::string out = "## Quality\n\n" + verdict(quality) + "\n";
+  std::string out = "## Quality\n\n" + verdict(report) + "\n";
   out += row({"model", "cos_min", "p1", "p5", "p50", "cos_mean"}) +
          row({"---", "---", "---", "---", "---", "---"});
   if (variants.contains("imported"))

@@ -119,7 +119,7 @@ json smoothing(const ReportInput& input) {
                      {"scale_max", significant(site.scale_max)},
                      {"outlier_before", significant(site.outlier_before)},
                      {"outlier_after", significant(site.outlier_after)},
-                     {"alpha", significant(site.alpha)},
+                     {"alpha", site.alpha ? json(significant(*site.alpha)) : json()},
                      {"refusal", site.refusal},
                      {"bits", bits_of(site.nodes, wide)},
                      {"channels", site.channels_before.size()},

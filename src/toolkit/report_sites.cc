@@ -33,6 +33,7 @@ std::string alphas(const json& sites) {
   std::vector<Stem> stems;
   bool equal = true;
   for (const json& site : sites) {
+    if (site.at("alpha").is_null()) return "";
     stems.push_back({site.at("input").get<std::string>(), 2, site.at("alpha").get<double>()});
     equal = equal && stems.back().value == stems.front().value;
   }
@@ -73,7 +74,7 @@ std::string page_sites(const ReportView& view) {
     std::vector<std::string> row = {std::to_string(i + 1),
                                     html_name(site.at("input").get<std::string>()),
                                     view.text(at + "/folded_into", 44),
-                                    view.fixed(at + "/alpha", 2),
+                                    site.at("alpha").is_null() ? "" : view.fixed(at + "/alpha", 2),
                                     view.fixed(at + "/outlier_before", 1),
                                     view.fixed(at + "/outlier_after", 1),
                                     view.whole(at + "/bits")};

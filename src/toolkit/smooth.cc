@@ -127,7 +127,7 @@ class Smoothing {
       subject.inputs += group.input;
       subject.inputs.append(reinterpret_cast<const char*>(maxima.data()),
                             maxima.size() * sizeof(float));
-      if (gathered() == Gathered::largest) continue;
+      if (gathered() != Gathered::largest_and_share) continue;
       const std::vector<float>& shares = stats_.channel_share[group.input];
       subject.inputs.append(reinterpret_cast<const char*>(shares.data()),
                             shares.size() * sizeof(float));

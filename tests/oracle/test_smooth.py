@@ -253,6 +253,7 @@ def test_formula(octavo, tiny, name, activations, tmp_path):
             width = x.shape[-1] // heads
             groups = np.array([h // (heads // kv) * width + d for h in range(heads) for d in range(width)])
         expected = formula(x, [before[w] for w in site["weights"]], activations, groups)
+        assert (site["alpha"] is None) == (activations == "per-token-16")
         for w in site["weights"]:
             assert np.all(before[w] != 0)
             # Its columns may have been divided for the next group: then by one number a column.
@@ -267,6 +268,10 @@ def test_formula(octavo, tiny, name, activations, tmp_path):
             gain = site["folded_into"].removeprefix("gain ")
             np.testing.assert_allclose(before[gain] / after[gain], expected, rtol=exact)
         np.testing.assert_allclose([site["scale_min"], site["scale_max"]], [expected.min(), expected.max()], rtol=exact)
+        if activations == "per-token-16":  # what counts: no other s costs less
+            best, w, energy = cheapest_rounding(x, [before[n] for n in site["weights"]], groups)
+            own = 1 / after[mul[0].input[1]] if site["refusal"] else before[gain] / after[gain] if site["folded_into"].startswith("gain ") else best
+            assert steps_and_noise(own, w, energy) < 1.003 * steps_and_noise(best, w, energy)
         most = np.abs(x).max(0)
         np.testing.assert_allclose(site["outlier_before"], most.max() / np.sort(most)[most.size // 2], rtol=2e-4)
 

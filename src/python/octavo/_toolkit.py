@@ -63,7 +63,7 @@ def smooth(
     fp32: Path,
     output: Path,
     *,
-    alpha: float | Literal["auto"] = 0.8,
+    alpha: float | Literal["auto"] | None = None,
     activations: Literal["per-tensor", "per-token"] = "per-tensor",
     factors: Literal["per-tensor", "per-token", "per-token-16"] = "per-tensor",
     evaluations: int = 80,
@@ -78,12 +78,13 @@ def smooth(
     Args:
         fp32: ONNX file.
         output: ONNX file to write; it gets a sidecar when `fp32` has one.
-        alpha: share of the outliers that moves, 0 to 1, or "auto": searched for every site.
+        alpha: share of the outliers that moves, 0 to 1, or "auto": searched for every site. None for
+            0.8; with factors="per-token-16" there is none.
         activations, evaluations, search_log: of alpha="auto": the scales that the quantized model
             will run with, models to try at most (7 to 10000), a file to go on from after a stop.
         factors: what moves is measured by: the largest numbers, or a channel's share of its token and
             the mean of length and maximum of the weights' row, for activations with a scale a token;
-            "per-token-16" takes no alpha, but what the rounding of the weights wants.
+            "per-token-16": those with which the rounding of the weights costs least.
         rotate: first rotate the residual stream (RMSNorm models).
         tokenizer: folder with tokenizer.json; None for the model's.
         calibration: one text a line, or JSON Lines with "text"; None for the built-in texts.
@@ -95,7 +96,9 @@ def smooth(
         InternalError: the outputs before and after do not agree; nothing is written then.
     """
     _within("evaluations", evaluations, 7, 10000)
-    number = _number(alpha)
+    if factors == "per-token-16" and alpha is not None:
+        raise InvalidInputError(f"alpha is {alpha}; with factors of 16-bit activations there is none")
+    number = _number(0.8 if alpha is None else alpha)
     return _core.smooth(
         fp32, output, number, activations, factors, evaluations, search_log, rotate, tokenizer, calibration, progress
     )
@@ -254,7 +257,7 @@ def build(
             "closest", 16-bit activations everywhere, without alpha.
         alpha: as in `smooth`; None for what suits the profile.
         evaluations, search_log: of alpha="auto", as in `smooth`.
-        rotate: but with "compat", rotate the residual stream where that can be done.
+        rotate: not with "compat": rotate the residual stream where that can be done.
         protect, target_cos, max_extra_macs, protect_log: with "accurate", as in `quantize`.
         max_size: bytes of all that embedding reads, at most.
         calibration: texts, as in `smooth`.
