@@ -97,7 +97,7 @@ def chart(result):
                 out.append(text(x, y, p["name"], anchor, 11, COLORS[p["kind"]]))
     kinds = [k for k in COLORS if any(p["kind"] == k for p in points)]
     for i, kind in enumerate(kinds):
-        x = 64 + 158 * i
+        x = 64 + 175 * i
         out.append(f'<rect x="{x}" y="{HEIGHT - 18}" width="12" height="12" fill="{COLORS[kind]}"/>')
         out.append(text(x + 17, HEIGHT - 8, NAMES[kind], "start", 12))
     return "\n".join(out) + "\n</svg>\n"
