@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "temp_folder.h"
 
@@ -53,6 +56,22 @@ TEST_F(HubCache, LinksAreRelativeAndReplaced) {
   EXPECT_TRUE(cache.has(kCommit, {"config.json", 7, {}}));
   EXPECT_FALSE(cache.has(kCommit, {"config.json", 8, {}}));
   EXPECT_EQ(cache.files(kCommit).size(), 2U);
+}
+
+TEST_F(HubCache, ThreadsMayLinkTheSameFileAtOnce) {
+  const hub::Cache cache(settings_, name_);
+  ASSERT_TRUE(cache.prepare());
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, etag = std::string(1, static_cast<char>('a' + t))] {
+      for (int i = 0; i < 100; ++i) failed += cache.link(kCommit, "config.json", etag) ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failed, 0);
+  const fs::path folder = folder_ / kRepository / "snapshots" / kCommit;
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
 }
 
 TEST_F(HubCache, RevisionsAreFilesWithACommit) {
