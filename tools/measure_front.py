@@ -39,8 +39,9 @@ class Front:
         self.points = []
 
     def smoothed(self, alpha, activations):
-        out = self.work / ("smoothed-closest.onnx" if activations == "per-token-16" else f"smoothed-{alpha}-{activations}.onnx")
-        extra = ["--alpha", alpha] if activations != "per-token-16" else []
+        """alpha: None with per-token-16."""
+        out = self.work / f"smoothed-{alpha or 'closest'}-{activations}.onnx"
+        extra = ["--alpha", alpha] if alpha else []
         if alpha == "auto":
             extra += ["--activations", activations]
         if activations != "per-tensor":  # as build --profile accurate, or closest
@@ -69,14 +70,11 @@ class Front:
         source = self.smoothed(self.args.alpha, "per-token")
         search = ["--activations", "per-token", "--protect-log", work / "protect.jsonl"]
         for budget in self.args.budgets:
-            how = [*search, "--max-extra-macs", f"{budget:g}%"]
-            if budget == 0:
-                how = ["--activations", "per-token"]
-            elif budget >= 100:
-                how = ["--activations", "per-token-16"]
-            closest = budget >= 100
-            self.on_the_front(self.smoothed(None, "per-token-16") if closest else source, "closest" if closest else f"front-{budget:g}", how,
-                              1.0 if closest else 0.0)
+            if budget >= 100:
+                self.on_the_front(self.smoothed(None, "per-token-16"), "closest", ["--activations", "per-token-16"], 1.0)
+                continue
+            how = [*search, "--max-extra-macs", f"{budget:g}%"] if budget else ["--activations", "per-token"]
+            self.on_the_front(source, f"front-{budget:g}", how)
         for target in self.args.targets:
             self.on_the_front(source, f"target-{target:g}", [*search, "--target-cos", f"{target:g}"])
 

@@ -24,7 +24,7 @@ namespace {
 constexpr size_t kBufferBytes = size_t{1} << 20;
 constexpr int kMaxLinks = 40;  // as many as the kernel follows
 
-// Temporaries of `place` are named <this><pid>.<n>.tmp: nobody else's files look like that.
+// Temporaries of `place` begin so: nobody else's files look like that.
 std::string temporary_prefix(const fs::path& place) {
   return "." + place.filename().string() + ".octavo.";
 }
@@ -38,6 +38,12 @@ fs::path folder_of(const fs::path& target) {
 }
 
 }  // namespace
+
+fs::path temporary_beside(const fs::path& place) {
+  static std::atomic<uint64_t> counter{0};
+  return folder_of(place) / (temporary_prefix(place) + std::to_string(::getpid()) + "." +
+                             std::to_string(counter.fetch_add(1)) + ".tmp");
+}
 
 Status sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,16 +136,13 @@ Result<fs::path> output_place(const fs::path& target) {
 }
 
 Result<AtomicFile> AtomicFile::create(const fs::path& target) {
-  static std::atomic<uint64_t> counter{0};
   auto state = std::make_unique<State>();
   state->target = target;
   OCTAVO_TRY(state->place, output_place(target));
   sweep_temporaries(state->place);
   // A name may be that of a dead process whose number is ours.
   for (;;) {
-    const std::string name = temporary_prefix(state->place) + std::to_string(::getpid()) + "." +
-                             std::to_string(counter.fetch_add(1)) + ".tmp";
-    if (state->open_temporary(folder_of(state->place) / name)) return AtomicFile(std::move(state));
+    if (state->open_temporary(temporary_beside(state->place))) return AtomicFile(std::move(state));
     if (errno != 0 && errno != EEXIST) return io_error(target, "cannot be created");
   }
 }

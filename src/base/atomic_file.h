@@ -67,6 +67,10 @@ class AtomicFiles {
 // One call for small files.
 Status write_file(const std::filesystem::path& target, std::string_view content);
 
+// A name in the folder of `place` for what will be renamed to it: no other call of this process
+// gets it, and no other process but a dead one whose number is ours.
+std::filesystem::path temporary_beside(const std::filesystem::path& place);
+
 // Makes what was renamed or linked in the folder last. Errors: io.
 Status sync_folder(const std::filesystem::path& folder);
 

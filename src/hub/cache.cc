@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -125,12 +124,8 @@ Status Cache::link(const std::string& commit, const std::string& file,
   OCTAVO_CHECK(make_folders(place.parent_path()));
   std::error_code error;
   if (fs::read_symlink(place, error) == target) return Done{};
-  // Beside its place, then renamed: nobody sees a moment without it. Threads of one process may
-  // want the same link at once, so the name is every call's own.
-  static std::atomic<uint64_t> calls{0};
-  const fs::path beside =
-      place.parent_path() / ("." + place.filename().string() + ".octavo." +
-                             std::to_string(::getpid()) + "." + std::to_string(++calls) + ".tmp");
+  // Beside its place, then renamed: nobody sees a moment without it.
+  const fs::path beside = temporary_beside(place);
   ::unlink(beside.c_str());
   if (::symlink(target.c_str(), beside.c_str()) != 0)
     return io_error(place, "the link cannot be made");

@@ -8,12 +8,12 @@
 
 #include "base/float_environment.h"
 #include "passes/channel_classes.h"
+#include "passes/smoothquant.h"
 
 namespace octavo {
 
 namespace {
 
-constexpr double kLargestFactor = 0x1p20;
 constexpr size_t kColumns = WeightRows::kColumns;
 constexpr size_t kLanes = 16;
 // Rounds of the fixed point. From the balance of row length and energy, E of MiniLM's inputs is
@@ -93,18 +93,23 @@ void find_shares(std::span<const float> block, std::span<const float> factors,
   }
 }
 
-double steps(const WeightRows& weights, std::span<const float> factors) {
-  double sum = 0;
+float larger(float a, float b) { return std::max(a, b); }
+
+// Of the squared steps of all columns, from 0 and in their order.
+template <class Join>
+double joined_steps(const WeightRows& weights, std::span<const float> factors, const Join& join) {
+  double all = 0;
   for (size_t b = 0; b < weights.blocks(); ++b)
-    for (const float top : largest_squares(weights.block(b), factors)) sum += double{top};
-  return sum;
+    for (const float top : largest_squares(weights.block(b), factors)) all = join(all, double{top});
+  return all;
 }
 
-float largest_step(const WeightRows& weights, std::span<const float> factors) {
-  float most = 0;
-  for (size_t b = 0; b < weights.blocks(); ++b)
-    for (const float top : largest_squares(weights.block(b), factors)) most = std::max(most, top);
-  return most;
+double steps(const WeightRows& weights, std::span<const float> factors) {
+  return joined_steps(weights, factors, std::plus<double>());
+}
+
+double largest_step(const WeightRows& weights, std::span<const float> factors) {
+  return joined_steps(weights, factors, [](double a, double b) { return std::max(a, b); });
 }
 
 class Solver {
@@ -116,12 +121,9 @@ class Solver {
         energy_(energy.begin(), energy.end()),
         factors_(energy.size(), 1.0),
         pool_(pool) {
-    std::vector<double> squares;
-    std::vector<float> largest;
-    weights_.measure(squares, largest);
     energy_ = classes_.joined<double>(energy_, std::plus<double>());
-    squares = classes_.joined<double>(squares, std::plus<double>());
-    largest = classes_.joined<float>(largest, [](float a, float b) { return std::max(a, b); });
+    const auto squares = classes_.joined<double>(weights_.squares(), std::plus<double>());
+    const auto largest = classes_.joined<float>(weights_.largest(), &larger);
     for (size_t j = 0; j < factors_.size(); ++j) {
       usable_.push_back(energy_[j] >= FLT_MIN && largest[j] >= FLT_MIN &&
                         std::isfinite(energy_[j]) && std::isfinite(squares[j]));
@@ -133,11 +135,11 @@ class Solver {
 
   std::vector<float> solve() {
     const double before = steps(weights_, std::vector<float>(factors_.size(), 1.0F));
-    multiply(1 / std::sqrt(double{largest_step(weights_, rounded())}));
+    multiply(1 / std::sqrt(largest_step(weights_, rounded())));
     for (int round = 0; round < kRounds; ++round) step();
     // The weights keep their size on the whole; E does not see a common factor.
     multiply(std::sqrt(before / steps(weights_, rounded())));
-    for (double& s : factors_) s = std::clamp(s, 1 / kLargestFactor, kLargestFactor);
+    for (double& s : factors_) s = std::clamp(s, 1 / kLargestScale, kLargestScale);
     return rounded();
   }
 
@@ -195,8 +197,14 @@ class Solver {
 }  // namespace
 
 void WeightRows::add(const Tensor& weight, size_t axis) {
+  const FloatEnvironment environment;
   const auto columns = static_cast<size_t>(weight.shape()[1 - axis]);
   const float* w = weight.data<float>();
+  const auto squares = squares_along(weight, axis);
+  const auto largest = absmax_along(weight, axis);
+  std::transform(squares.begin(), squares.end(), squares_.begin(), squares_.begin(),
+                 std::plus<double>());
+  std::transform(largest.begin(), largest.end(), largest_.begin(), largest_.begin(), &larger);
   for (size_t first = 0; first < columns; first += kColumns) {
     std::vector<float>& block = blocks_.emplace_back(channels_ * kColumns);
     const size_t count = std::min(kColumns, columns - first);
@@ -204,20 +212,6 @@ void WeightRows::add(const Tensor& weight, size_t axis) {
       for (size_t k = 0; k < count; ++k)
         block[j * kColumns + k] =
             std::abs(axis == 0 ? w[j * columns + first + k] : w[(first + k) * channels_ + j]);
-  }
-}
-
-void WeightRows::measure(std::vector<double>& squares, std::vector<float>& largest) const {
-  squares.assign(channels_, 0.0);
-  largest.assign(channels_, 0.0F);
-  for (const std::vector<float>& block : blocks_) {
-    for (size_t j = 0; j < channels_; ++j) {
-      const float* w = &block[j * kColumns];
-      for (size_t k = 0; k < kColumns; ++k) {
-        squares[j] += double{w[k]} * double{w[k]};
-        largest[j] = std::max(largest[j], w[k]);
-      }
-    }
   }
 }
 

@@ -29,19 +29,24 @@ class WeightRows {
   // Columns that are worked on together: 1,536 rows of 64 floats stay in a core's own cache.
   static constexpr size_t kColumns = 64;
 
-  explicit WeightRows(size_t channels) : channels_(channels) {}
+  explicit WeightRows(size_t channels)
+      : channels_(channels), squares_(channels), largest_(channels) {}
   // Preconditions: float32, two axes, the channels along `axis`.
   void add(const Tensor& weight, size_t axis);
 
   size_t blocks() const { return blocks_.size(); }
   // [channels][kColumns], filled up with zeros.
   std::span<const float> block(size_t b) const { return blocks_[b]; }
-  // Of the rows: sums of squares, and the largest number.
-  void measure(std::vector<double>& squares, std::vector<float>& largest) const;
+  // Of the rows as they were added: sums of squares, and the largest number.
+  std::span<const double> squares() const { return squares_; }
+  std::span<const float> largest() const { return largest_; }
+  // Its numbers in all blocks.
   void clear_row(size_t channel);
 
  private:
   size_t channels_;
+  std::vector<double> squares_;
+  std::vector<float> largest_;
   std::vector<std::vector<float>> blocks_;
 };
 

@@ -96,6 +96,7 @@ std::vector<double> squares_along(const Tensor& weight, size_t axis);
 // saw active, or whose weights are all zero (or denormal), get 1: there is nothing to balance, and
 // any other number would amplify what a later text puts there. s is kept within 2^-20 .. 2^20, so
 // that X / s and s W stay finite.
+inline constexpr double kLargestScale = 0x1p20;
 std::vector<float> smoothing_scale(std::span<const float> activation, std::span<const float> weight,
                                    double alpha, std::span<const ChannelTie> ties = {});
 // max / median of the channel maxima that are not zero; 1 when all are.

@@ -11,8 +11,6 @@ namespace octavo {
 
 namespace {
 
-constexpr double kLargestScale = 0x1p20;
-
 std::vector<float> shared_maxima(std::span<const float> values, ChannelClasses& classes) {
   return classes.joined(values, [](float a, float b) { return std::max(a, b); });
 }
