@@ -29,8 +29,8 @@ struct EvaluateOptions {
 };
 
 struct EvaluateReport {
-  // Mean over the queries of variant minus reference, and its bootstrap 95% interval: 2.5th and
-  // 97.5th percentile of the means of resampled queries.
+  // Mean over the queries of variant minus reference, and its 95% interval of a bootstrap that
+  // draws signs, not queries: right where few queries differ at all.
   struct Change {
     double mean = 0, low = 0, high = 0;
     bool holds_zero() const { return low <= 0 && 0 <= high; }

@@ -27,7 +27,8 @@ constexpr const char* kFooter =
   nDCG@10, R@1, R@10   relevant documents on top; of a query with more of them
                        than 10 (or 1), as many as could be there
   change               of nDCG@10 against the reference, and the 95% interval of
-                       a bootstrap over the queries
+                       a bootstrap that draws the signs of what queries gain or
+                       lose; a star where it does not hold 0
   top10                the same documents among the reference's first 10
   rho                  Spearman's, of the order of the reference's first 100
   aniso                the mean cosine of two different documents

@@ -61,6 +61,58 @@ bool decompose(size_t k, std::vector<double>& h, ThreadPool& pool) {
   return true;
 }
 
+// One column of a weight on its way to the grid of its scale.
+class Column {
+ public:
+  // from, to: its first element; rows of the weight are stride apart.
+  Column(const float* from, float* to, size_t k, size_t stride)
+      : from_(from), to_(to), k_(k), stride_(stride) {
+    for (size_t i = 0; i < k; ++i)
+      if (std::abs(given(i)) > std::abs(given(top_))) top_ = i;
+    const double scale = 2 * std::abs(double{given(top_)}) / 254;
+    if (scale >= double{std::numeric_limits<float>::min()}) scale_ = static_cast<float>(scale);
+  }
+  size_t size() const { return k_; }
+  float given(size_t i) const { return from_[i * stride_]; }
+  float rounded(size_t i) const { return to_[i * stride_]; }
+  float error(size_t i) const { return given(i) - rounded(i); }
+  // The largest weight keeps its place, or the scale would be another.
+  bool is_fixed(size_t i) const { return i == top_; }
+  // Puts row i on the grid, as near to wanted as it may be. Returns the error that is left.
+  float round(size_t i, float wanted) {
+    if (is_fixed(i)) wanted = given(i);
+    to_[i * stride_] = std::clamp(std::nearbyint(wanted / scale_), -127.0F, 127.0F) * scale_;
+    return error(i);
+  }
+
+ private:
+  const float* from_;
+  float* to_;
+  size_t k_;
+  size_t stride_;
+  size_t top_ = 0;
+  float scale_ = 1;
+};
+
+// slopes: H times the column's errors, kept up to date. added: to the diagonal of h [k][k].
+void descend(Column& column, float* slopes, const float* h, float added, size_t sweeps) {
+  const size_t k = column.size();
+  for (size_t changed = 1; changed > 0 && sweeps > 0; --sweeps) {
+    changed = 0;
+    for (size_t i = 0; i < k; ++i) {
+      const float own = h[i * k + i] + added;
+      if (column.is_fixed(i) || !(own > 0)) continue;
+      const float before = column.rounded(i);
+      column.round(i, before + slopes[i] / own);
+      const float by = column.rounded(i) - before;
+      if (by == 0) continue;
+      ++changed;
+      for (size_t j = 0; j < k; ++j) slopes[j] -= by * h[i * k + j];
+      slopes[i] -= by * added;
+    }
+  }
+}
+
 }  // namespace
 
 void SecondMoments::add(const float* x, size_t rows, ThreadPool& pool) {
@@ -95,6 +147,7 @@ Result<CompensatedRounding> CompensatedRounding::create(const SecondMoments& mom
   const size_t k = moments.k();
   const std::span<const float> sums = moments.sums();
   CompensatedRounding out;
+  out.moments_ = &moments;
   // Inputs of much energy first: their errors are the dearest, and all others can still answer.
   std::vector<size_t>& order = out.order_;
   order.resize(k);
@@ -105,10 +158,12 @@ Result<CompensatedRounding> CompensatedRounding::create(const SecondMoments& mom
   for (size_t i = 0; i < k; ++i) trace += sums[i * k + i];
   if (!(trace > 0) || !std::isfinite(trace))
     return Error{Code::invalid_input, "calibration saw no input that is a number"};
+  const double added = noise * trace / static_cast<double>(k);
+  out.added_ = static_cast<float>(added);
   std::vector<double> h(k * k);
   for (size_t i = 0; i < k; ++i) {
     for (size_t j = i; j < k; ++j) h[i * k + j] = sums[order[i] * k + order[j]];
-    h[i * k + i] += noise * trace / static_cast<double>(k);
+    h[i * k + i] += added;
   }
   if (!decompose(k, h, pool))
     return Error{Code::invalid_input, "the second moments of its inputs are not positive"};
@@ -116,7 +171,8 @@ Result<CompensatedRounding> CompensatedRounding::create(const SecondMoments& mom
   return out;
 }
 
-Result<Tensor> CompensatedRounding::round(const Tensor& weight, ThreadPool& pool) const {
+Result<Tensor> CompensatedRounding::round(const Tensor& weight, ThreadPool& pool,
+                                          size_t sweeps) const {
   const size_t k = order_.size();
   if (weight.dtype() != DType::f32 || weight.rank() != 2 ||
       static_cast<size_t>(weight.shape()[0]) != k)
@@ -126,50 +182,56 @@ Result<Tensor> CompensatedRounding::round(const Tensor& weight, ThreadPool& pool
   const float* w = weight.data<float>();
   float* to = out.mutable_data<float>();
   const kernels::Table& table = *kernels::best();
-  // For each block of rows, U above it: what the rows before it are multiplied with.
+  const std::span<const float> sums = moments_->sums();
+  // For each block of rows, U above it: what the rows before it are multiplied with. And H, whose
+  // rows are as good as columns.
   std::vector<std::vector<float>> above((k + kBlock - 1) / kBlock);
+  std::vector<std::vector<float>> beside(sweeps > 0 ? above.size() : 0);
   pool.parallel_for(above.size(), 1, [&](size_t begin, size_t end) {
     for (size_t b = begin; b < end; ++b) {
       const size_t first = b * kBlock;
       const size_t count = std::min(kBlock, k - first);
       above[b].resize(kernels::packed_f32_floats(first, count));
       if (first > 0) kernels::pack_f32(first, count, u_.data() + first, k, 1, above[b].data());
+      if (sweeps == 0) continue;
+      beside[b].resize(kernels::packed_f32_floats(k, count));
+      kernels::pack_f32(k, count, sums.data() + first, k, 1, beside[b].data());
     }
   });
   pool.parallel_for((n + kColumns - 1) / kColumns, 1, [&](size_t begin, size_t end) {
     const FloatEnvironment environment;
     std::vector<float> errors(kColumns * k);  // a row of them a column of the weight
-    std::vector<float> sums(kColumns * kBlock);
+    std::vector<float> slopes(sweeps > 0 ? kColumns * k : 0);
+    std::vector<float> partial(kColumns * kBlock);
     for (size_t c = begin * kColumns; c < std::min(n, end * kColumns); c += kColumns) {
       const size_t count = std::min(kColumns, n - c);
-      std::vector<float> scale(count);
-      std::vector<size_t> top(count);
-      for (size_t j = 0; j < count; ++j) {
-        for (size_t i = 0; i < k; ++i)
-          if (std::abs(w[i * n + c + j]) > std::abs(w[top[j] * n + c + j])) top[j] = i;
-        const double s = 2 * std::abs(double{w[top[j] * n + c + j]}) / 254;
-        scale[j] = s < double{std::numeric_limits<float>::min()} ? 1.0F : static_cast<float>(s);
-      }
+      std::vector<Column> columns;
+      for (size_t j = 0; j < count; ++j) columns.emplace_back(w + c + j, to + c + j, k, n);
       for (size_t b = 0; b < above.size(); ++b) {
         const size_t first = b * kBlock;
         const size_t rows = std::min(kBlock, k - first);
-        std::fill(sums.begin(), sums.end(), 0.0F);
+        std::fill(partial.begin(), partial.end(), 0.0F);
         if (first > 0)
           table.gemm_f32(count, 0, rows, first, errors.data(), k, above[b].data(), nullptr,
-                         sums.data(), kBlock);
+                         partial.data(), kBlock);
         for (size_t j = 0; j < count; ++j) {
           float* error = &errors[j * k];
           for (size_t i = first; i < first + rows; ++i) {
-            float sum = sums[j * kBlock + i - first];
+            float sum = partial[j * kBlock + i - first];
             for (size_t e = first; e < i; ++e) sum += u_[e * k + i] * error[e];
-            const size_t at = order_[i] * n + c + j;
-            // The largest weight keeps its place, or the scale would be another.
-            const float wanted = order_[i] == top[j] ? w[at] : w[at] + sum;
-            const float q = std::clamp(std::nearbyint(wanted / scale[j]), -127.0F, 127.0F);
-            to[at] = q * scale[j];
-            error[i] = w[at] - to[at];
+            error[i] = columns[j].round(order_[i], columns[j].given(order_[i]) + sum);
           }
         }
+      }
+      if (sweeps == 0) continue;
+      for (size_t j = 0; j < count; ++j)
+        for (size_t i = 0; i < k; ++i) errors[j * k + i] = columns[j].error(i);
+      for (size_t b = 0; b < beside.size(); ++b)
+        table.gemm_f32(count, 0, std::min(kBlock, k - b * kBlock), k, errors.data(), k,
+                       beside[b].data(), nullptr, &slopes[b * kBlock], k);
+      for (size_t j = 0; j < count; ++j) {
+        for (size_t i = 0; i < k; ++i) slopes[j * k + i] += added_ * errors[j * k + i];
+        descend(columns[j], &slopes[j * k], sums.data(), added_, sweeps);
       }
     }
   });

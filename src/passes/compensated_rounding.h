@@ -6,6 +6,15 @@
 //   minimize  sum over columns of (w - q)' H (w - q)     H = sum over tokens of x x'
 //   H = U D U', U upper unit triangular:  q_k = round(w_k + sum_{j<k} U_jk (w_j - q_j))
 //
+// The first rows were rounded without knowing what the later ones would do, so all are rounded
+// again, one at a time, each to the best step given all others (coordinate descent, as Behdin et
+// al., 2023, arXiv 2309.01885, quantize altogether), until nothing changes:
+//
+//   q_k = round(q_k + (H (w - q))_k / H_kk)
+//
+// On MiniLM's weights that takes 7% off what is left after the first step. A choice among scales
+// (0.97 .. 1 times the largest number) for the least energy took 1.4% more at four times the work.
+//
 // Scales stay those of plain rounding, so that a file of such weights has the same form. The result
 // is given in float: numbers on the grid q * scale, which passes/quantize_weight.h then finds
 // again.
@@ -43,15 +52,21 @@ class SecondMoments {
 // U of one H, for all weights that read these rows.
 class CompensatedRounding {
  public:
+  // How often each number is rounded again at most. Half of what changes, changes in the first
+  // sweep; after the fifth it is 1% of the gain.
+  static constexpr size_t kSweeps = 8;
   // noise: what is added to the diagonal of H, as a share of its mean: the rounding of the
   // activations, and what few texts do not say. Errors: invalid_input when H is not positive.
-  // moments: finished.
+  // moments: finished; read by round(), so they must live as long as this.
   static Result<CompensatedRounding> create(const SecondMoments& moments, double noise,
                                             ThreadPool& pool);
-  // weight: float32 [k, n], n columns with a scale each. Errors: internal when k is another.
-  Result<Tensor> round(const Tensor& weight, ThreadPool& pool) const;
+  // weight: float32 [k, n], n columns with a scale each. sweeps: 0 for the paper's rounding alone.
+  // Errors: internal when k is another.
+  Result<Tensor> round(const Tensor& weight, ThreadPool& pool, size_t sweeps = kSweeps) const;
 
  private:
+  const SecondMoments* moments_ = nullptr;
+  float added_ = 0;            // to the diagonal of the moments
   std::vector<size_t> order_;  // rows of the weight in the order of their rounding
   std::vector<float> u_;       // U in that order, [k][k]
 };

@@ -21,15 +21,17 @@ namespace {
 
 // Of the mean of the diagonal: what few texts do not say about the inputs of others.
 constexpr double kDamping = 0.01;
-// Steps of an 8-bit row of activations; the variance of a rounding is a twelfth of a step's square.
+// Steps of a row of activations; the variance of a rounding is a twelfth of a step's square.
 constexpr double kSteps = 255;
+constexpr double kSteps16 = 65535;
 constexpr double kVariance = 1.0 / 12;
 
 // The moments of one input, each row divided by its length: an error counts by what share of the
 // sum it is. Without that a few tokens with massive activations would decide alone.
 class Gatherer {
  public:
-  explicit Gatherer(size_t k) : moments_(k) {}
+  // steps: of a row, when the product runs.
+  Gatherer(size_t k, double steps) : moments_(k), steps_(steps) {}
 
   Status add(const Tensor& x, ThreadPool& pool) {
     const size_t k = moments_.k();
@@ -51,7 +53,7 @@ class Gatherer {
       if (!std::isfinite(squares)) return Error{Code::invalid_input, "NaN or infinity"};
       if (squares == 0) continue;
       const double weight = 1 / std::sqrt(squares / static_cast<double>(k));
-      const double step = (double{high} - low) / kSteps * weight;
+      const double step = (double{high} - low) / steps_ * weight;
       noise_ += step * step * kVariance;
       for (size_t j = 0; j < k; ++j) row[j] = static_cast<float>(row[j] * weight);
     }
@@ -72,6 +74,7 @@ class Gatherer {
 
  private:
   SecondMoments moments_;
+  double steps_;
   double noise_ = 0;
 };
 
@@ -80,6 +83,7 @@ struct Input {
   std::string value;
   size_t width = 0;
   std::vector<size_t> weights;  // indexes of initializers
+  bool wide = true;             // 16 bits in every product
 };
 
 // A weight on its grid: int8 and a scale a column, a quarter of the floats that it stands for.
@@ -129,9 +133,14 @@ class Compensation {
     StreamedRun run;
     run.texts = feeds;
     run.one_by_one = true;  // sums of floats depend on their order
-    for (const Input& input : inputs_) run.watch.push_back(input.value);
+    std::map<std::string, double> steps;
+    for (const Input& input : inputs_) {
+      run.watch.push_back(input.value);
+      steps[input.value] = input.wide ? kSteps16 : kSteps;
+    }
     run.tap = [&](size_t, const std::string& value, const Tensor& x) -> Status {
-      const auto to = gathered.try_emplace(value, x.rank() == 0 ? 0 : x.shape().back()).first;
+      const size_t k = x.rank() == 0 ? 0 : static_cast<size_t>(x.shape().back());
+      const auto to = gathered.try_emplace(value, k, steps.at(value)).first;
       return to->second.add(x, *pool_).within("value \"" + value + "\"");
     };
     run.progress = [&](size_t done, size_t total) {
@@ -149,13 +158,14 @@ class Compensation {
 
  private:
   Status find_inputs() {
-    std::map<std::string, std::string> reads;
+    std::map<std::string, const Node*> products;
     for (const Node& node : model_.graph.nodes)
       if (node.inputs.size() == 2 && !node.outputs.empty())
-        reads[node.name.empty() ? node.describe() : node.name] = node.inputs[0];
+        products[node.name.empty() ? node.describe() : node.name] = &node;
     OCTAVO_TRY(const QuantizedModel dry, quantize_dynamic(model_, how_));
     std::map<std::string, std::set<std::string>> read_with;
-    for (const auto& q : dry.report.quantized) read_with[q.weight].insert(reads[q.node]);
+    for (const auto& q : dry.report.quantized)
+      read_with[q.weight].insert(products.at(q.node)->inputs[0]);
     std::map<std::string, size_t> index;
     for (size_t i = 0; i < model_.graph.initializers.size(); ++i)
       index[model_.graph.initializers[i].name()] = i;
@@ -167,6 +177,9 @@ class Compensation {
       if (values.size() != 1 || shape.size() != 2) continue;
       const auto [input, added] = at.emplace(*values.begin(), inputs_.size());
       if (added) inputs_.push_back({*values.begin(), static_cast<size_t>(shape[0]), {}});
+      inputs_[input->second].wide &=
+          how_.activations == Activations::per_token_16 ||
+          (how_.protect != nullptr && how_.protect(*products.at(q.node)));
       auto& weights = inputs_[input->second].weights;
       if (std::find(weights.begin(), weights.end(), weight) == weights.end())
         weights.push_back(weight);

@@ -158,8 +158,8 @@ std::string retrieval_section(const json& report) {
   return out + "\nSet " + escaped(set.at("name").get<std::string>()) + ": " +
          bytes(set.at("documents").get<uint64_t>()) + " documents, " +
          bytes(set.at("queries").get<uint64_t>()) +
-         " queries. Changes are against the FP32 model; intervals are of a bootstrap over the "
-         "queries.\n\n";
+         " queries. Changes are against the FP32 model; intervals are of a bootstrap of what "
+         "queries gain or lose, with random signs.\n\n";
 }
 
 std::string files_section(const json& report) {

@@ -106,10 +106,11 @@ Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& si
 
 Result<size_t> round_weights(Model& model, const std::filesystem::path& file,
                              const QuantizeDynamicOptions& how, const CompensatedRounds& options,
-                             const Progress& progress) {
+                             TextShare share, const Progress& progress) {
   std::filesystem::path folder = options.tokenizer;
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
-  OCTAVO_TRY(const auto texts, half_of_texts(folder, options.calibration, options.max_length, 0));
+  OCTAVO_TRY(const auto texts,
+             share_of_texts(folder, options.calibration, options.max_length, share));
   OCTAVO_CHECK(inline_functions(model));
   return compensate(model, how, texts.ids, {}, how.pool, progress);
 }
@@ -186,9 +187,10 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   size_t compensated = 0;
   if (options.compensate) {
     rounded = file.model;
-    OCTAVO_TRY(
-        compensated,
-        round_weights(*rounded, input, how, *options.compensate, progress).within(input.string()));
+    const TextShare share = options.search ? TextShare::statistics : TextShare::all;
+    OCTAVO_TRY(compensated,
+               round_weights(*rounded, input, how, *options.compensate, share, progress)
+                   .within(input.string()));
   }
   std::optional<ProtectReport> protection;
   std::set<std::string> chosen;

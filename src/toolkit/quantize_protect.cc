@@ -77,8 +77,8 @@ ProtectReport::Quality quality_of(std::vector<double> losses) {
 
 }  // namespace
 
-Result<TextHalf> half_of_texts(const fs::path& folder, const fs::path& calibration,
-                               size_t max_length, size_t half) {
+Result<SharedTexts> share_of_texts(const fs::path& folder, const fs::path& calibration,
+                                   size_t max_length, TextShare share) {
   OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
   std::vector<std::string> own;
   if (!calibration.empty()) {
@@ -92,9 +92,11 @@ Result<TextHalf> half_of_texts(const fs::path& folder, const fs::path& calibrati
   if (settings.positions != 0) length = std::min(length, settings.positions);
   OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
   if (all.empty()) return Error{Code::invalid_input, "there is no calibration text"};
-  if (all.size() == 1) return TextHalf{std::move(all), true};
-  TextHalf out;
-  for (size_t i = half; i < all.size(); i += 2) out.ids.push_back(std::move(all[i]));
+  if (share == TextShare::all) return SharedTexts{std::move(all)};
+  if (all.size() == 1) return SharedTexts{std::move(all), true};
+  SharedTexts out;
+  for (size_t i = share == TextShare::statistics ? 0 : 1; i < all.size(); i += 2)
+    out.ids.push_back(std::move(all[i]));
   return out;
 }
 
@@ -105,7 +107,8 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
   fs::path folder = search.tokenizer;
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
-  OCTAVO_TRY(const auto texts, half_of_texts(folder, search.calibration, search.max_length, 1));
+  OCTAVO_TRY(const auto texts,
+             share_of_texts(folder, search.calibration, search.max_length, TextShare::judgement));
 
   const auto pool = std::make_shared<ThreadPool>();
   Judgement::Subject subject{.fp32 = model,

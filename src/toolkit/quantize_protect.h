@@ -18,16 +18,18 @@ inline constexpr const char* kJudgedBySeen =
     "which products get 16-bit activations was judged by the only calibration text, which the "
     "rounding of the weights has seen as well: with two or more it is judged by others";
 
-struct TextHalf {
+enum class TextShare : uint8_t { statistics, judgement, all };
+
+struct SharedTexts {
   std::vector<std::vector<int64_t>> ids;
   bool whole = false;  // of the only text there is: it is in both halves
 };
-// Every second calibration text as token ids: those that statistics see (0), or those that a search
-// judges by (1). folder: with the tokenizer; calibration: a file, empty: the built-in texts.
-// Errors: those of reading; invalid_input when there is none.
-Result<TextHalf> half_of_texts(const std::filesystem::path& folder,
-                               const std::filesystem::path& calibration, size_t max_length,
-                               size_t half);
+// Calibration texts as token ids: every second one for those that statistics see, the others for
+// those that a search judges by. folder: with the tokenizer; calibration: a file, empty: the
+// built-in texts. Errors: those of reading; invalid_input when there is none.
+Result<SharedTexts> share_of_texts(const std::filesystem::path& folder,
+                                   const std::filesystem::path& calibration, size_t max_length,
+                                   TextShare share);
 
 // model: FP32, functions inlined; rounded: the same, or with its weights rounded already. how:
 // everything but `protect` as it will be; what `protect` takes anyway stays taken. Errors:

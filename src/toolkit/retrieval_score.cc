@@ -124,15 +124,16 @@ EvaluateReport::Change bootstrap_change(std::span<const double> differences, siz
     out.low = out.high = out.mean;
     return out;
   }
-  std::vector<double> means(resamples);
-  for (double& mean : means) {
+  std::vector<double> distances(resamples);
+  for (double& distance : distances) {
     double sum = 0;
-    for (size_t i = 0; i < differences.size(); ++i)
-      sum += differences[splitmix64(seed) % differences.size()];
-    mean = sum / count;
+    for (const double difference : differences)
+      sum += splitmix64(seed) >> 63 == 0 ? difference : -difference;
+    distance = std::abs(sum / count);
   }
-  out.low = percentile(means, 2.5);
-  out.high = percentile(means, 97.5);
+  const double reach = percentile(distances, 95);
+  out.low = out.mean - reach;
+  out.high = out.mean + reach;
   return out;
 }
 

@@ -80,16 +80,17 @@ def per_query(documents, queries, d, q):
 
 def bootstrap(differences, resamples, seed):
     mask = (1 << 64) - 1
-    state, means = seed, []
+    state, distances = seed, []
     for _ in range(resamples):
-        picked = []
+        signs = []
         for _ in differences:
             state = (state + 0x9E3779B97F4A7C15) & mask
             z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
             z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-            picked.append(differences[(z ^ (z >> 31)) % len(differences)])
-        means.append(np.mean(picked))
-    return np.mean(differences), *np.percentile(means, [2.5, 97.5])
+            signs.append(-1 if (z ^ (z >> 31)) >> 63 else 1)
+        distances.append(abs(np.mean(np.multiply(differences, signs))))
+    mean, reach = np.mean(differences), np.percentile(distances, 95)
+    return mean, mean - reach, mean + reach
 
 
 def test_every_number_is_its_definition(octavo, folder, words, tmp_path):

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 #include <vector>
 
 namespace octavo {
@@ -84,7 +85,7 @@ TEST(DotProducts, OfAnyWidth) {
   }
 }
 
-TEST(Bootstrap, IsReproducibleAndCoversTheMean) {
+TEST(Bootstrap, IsReproducibleAndAroundTheMean) {
   const std::vector<double> differences = {0.1, -0.2, 0, 0, 0.05, -0.1, 0.3, 0, 0, 0};
   const auto a = bootstrap_change(differences, 500, 1);
   const auto b = bootstrap_change(differences, 500, 1);
@@ -94,9 +95,39 @@ TEST(Bootstrap, IsReproducibleAndCoversTheMean) {
   EXPECT_LT(a.low, a.mean);
   EXPECT_GT(a.high, a.mean);
   EXPECT_TRUE(a.holds_zero());
-  const auto sure = bootstrap_change(std::vector<double>{-0.1, -0.1}, 100, 1);
-  EXPECT_DOUBLE_EQ(sure.low, -0.1);
-  EXPECT_FALSE(sure.holds_zero());
+  EXPECT_DOUBLE_EQ(a.high - a.mean, a.mean - a.low);
+  const auto none = bootstrap_change(differences, 0, 1);
+  EXPECT_EQ(none.low, none.mean);
+  EXPECT_EQ(none.high, none.mean);
+}
+
+// 5 that agree are what a coin gives one time in 16, 6 one time in 32; zeros say nothing.
+TEST(Bootstrap, SixThatAgreeAreAChangeAndFiveAreNot) {
+  for (const size_t zeros : {0, 84}) {
+    std::vector<double> differences(zeros, 0.0);
+    differences.insert(differences.end(), 5, -0.1);
+    EXPECT_TRUE(bootstrap_change(differences, 4000, 1).holds_zero()) << zeros;
+    differences.push_back(-0.1);
+    EXPECT_FALSE(bootstrap_change(differences, 4000, 1).holds_zero()) << zeros;
+  }
+}
+
+// Draws without a change, as quantization makes them: few differ, and those by very different
+// sizes.
+TEST(Bootstrap, HoldsZeroAsOftenAsItSays) {
+  std::mt19937 random(3);
+  std::lognormal_distribution<double> size(-3.5, 1.2);
+  for (const int differ : {6, 12, 40}) {
+    int held = 0;
+    for (int draw = 0; draw < 500; ++draw) {
+      std::vector<double> differences(90, 0.0);
+      for (int i = 0; i < differ; ++i)
+        differences[static_cast<size_t>(i)] = random() % 2 == 0 ? size(random) : -size(random);
+      held += bootstrap_change(differences, 500, static_cast<uint64_t>(draw)).holds_zero();
+    }
+    EXPECT_GE(held, 460) << differ;  // 475 expected, 5 the standard error
+    EXPECT_LE(held, 492) << differ;
+  }
 }
 
 }  // namespace
