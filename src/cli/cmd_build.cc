@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cli/alpha_flags.h"
 #include "cli/canonical_command.h"
@@ -145,8 +146,17 @@ void run(Flags& flags, Context& context) {
   if (!report->passed && context.exit_code == kOk) context.exit_code = kGateFailed;
 }
 
-// In `closest` all activations have 16 bits, and the factors no alpha.
-void refuse_choices(const CLI::App& command) {
+// What makes no sense with the profile is a wrong usage, before anything is read.
+void refuse_choices(const CLI::App& command, const BuildOptions& options) {
+  if (options.profile == Profile::compat) {
+    const bool spends = options.max_extra_macs.value_or(0) > 0;
+    for (const char* option : {"--protect", "--target-cos", "--max-extra-macs"})
+      if (command.count(option) > 0 && (spends || std::string_view(option) != "--max-extra-macs"))
+        throw CLI::ValidationError(option,
+                                   "16-bit activations go with a scale for every token: add "
+                                   "--profile accurate");
+  }
+  if (options.profile != Profile::closest) return;
   for (const char* option : {"--alpha", "--search-log", "--evaluations", "--protect",
                              "--target-cos", "--max-extra-macs", "--protect-log"})
     if (command.count(option) > 0)
@@ -233,7 +243,6 @@ void add_build(CLI::App& app, Context& context) {
   command->add_flag("--json", flags->json, "print report.json instead of the tables");
   command->callback([flags, command, alpha, &context] {
     flags->options.profile = kProfiles.at(flags->profile);
-    if (flags->options.profile == Profile::closest) refuse_choices(*command);
     // A default is left out of the command that the card shows; here it depends on the model.
     if (flags->options.profile != Profile::compat) alpha->default_str("");
     if (flags->alpha.automatic()) {
@@ -243,6 +252,7 @@ void add_build(CLI::App& app, Context& context) {
     }
     flags->options.target_cos = flags->protect.target_cos;
     flags->options.max_extra_macs = flags->protect.max_extra_macs;
+    refuse_choices(*command, flags->options);
     flags->options.protect_log = flags->protect.log;
     // Wherever the folder was: the card is the same.
     flags->options.command_line = canonical_command(*command, {"--output", "--json", "--why",

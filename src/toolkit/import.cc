@@ -1,5 +1,6 @@
 #include "octavo/import.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "octavo/version.h"
 #include "toolkit/architectures/architectures.h"
 #include "toolkit/folder_files.h"
+#include "toolkit/model_marks.h"
 #include "toolkit/snapshot.h"
 
 namespace octavo {
@@ -18,8 +20,6 @@ namespace octavo {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kProducer = "octavo";
 
 struct Written {
   Model model;
@@ -54,7 +54,7 @@ Status make_folder(const fs::path& folder) {
 }
 
 // A model.onnx of another program is somebody's, and gone after the write: many snapshots carry
-// one.
+// one. A smoothed one took minutes.
 Status check_not_foreign(const fs::path& file) {
   std::error_code none;
   if (!fs::exists(file, none)) return Done{};
@@ -63,9 +63,12 @@ Status check_not_foreign(const fs::path& file) {
     return Error{found.error().code, found.error().message +
                                          "; it would be replaced: remove it, or choose another "
                                          "folder"};
-  if (found->producer_name == kProducer) return Done{};
+  const bool smoothed = std::any_of(found->metadata.begin(), found->metadata.end(),
+                                    [](const auto& entry) { return entry.first == kSmoothedKey; });
+  if (found->producer_name == kProducer && !smoothed) return Done{};
   return Error{Code::invalid_input,
-               file.string() + ": was not made by octavo; remove it, or choose another folder"};
+               file.string() + (smoothed ? ": is a smoothed model" : ": was not made by octavo") +
+                   "; it would be replaced: remove it, or choose another folder"};
 }
 
 }  // namespace

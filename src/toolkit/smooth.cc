@@ -17,6 +17,7 @@
 #include "toolkit/alpha_search.h"
 #include "toolkit/calibrate.h"
 #include "toolkit/judgement.h"
+#include "toolkit/model_marks.h"
 #include "toolkit/output_difference.h"
 #include "toolkit/text_file.h"
 
@@ -61,7 +62,7 @@ class Smoothing {
     return make_report();
   }
 
-  const Model& model() const { return model_; }
+  Model& model() { return model_; }
 
  private:
   Status read_texts() {
@@ -329,6 +330,13 @@ class Smoothing {
   std::string not_rotated_;
 };
 
+// Whoever finds the file can tell it from the original, `octavo import` for one, which writes over
+// its own files only.
+void mark_smoothed(Model& model, Activations factors) {
+  std::erase_if(model.metadata, [](const auto& entry) { return entry.first == kSmoothedKey; });
+  model.metadata.emplace_back(kSmoothedKey, name_of(factors));
+}
+
 }  // namespace
 
 Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& output,
@@ -350,6 +358,7 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   OCTAVO_CHECK(inline_functions(file.model).within(fp32_model.string()));
   Smoothing smoothing(std::move(file.model), options, progress);
   OCTAVO_TRY(SmoothReport report, smoothing.run().within(fp32_model.string()));
+  mark_smoothed(smoothing.model(), options.factors);
   OCTAVO_CHECK(write_onnx(smoothing.model(), output, writing, progress));
   return report;
 }

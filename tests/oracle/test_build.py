@@ -159,6 +159,13 @@ def test_in_the_closest_profile_there_is_nothing_to_choose(build, tiny, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("flags", [["--protect", "layer"], ["--target-cos", "0.99"], ["--max-extra-macs", "5%"]])
+def test_the_compat_profile_has_no_16_bits(build, tiny, tmp_path, flags):
+    done = build(tiny / "bert", tmp_path / "out", *flags, check=False)
+    assert done.returncode == 2 and f"{flags[0]}: 16-bit activations go with a scale for every token" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("options", [["--max-extra-macs", "0"], ["--target-cos", "0.9999"], ["--protect", "it's|down_proj"],
                                      ["--alpha", "0.4", "--no-rotate"]])
 def test_the_card_of_an_own_calibration(build, octavo, tiny, tmp_path, options):

@@ -1,11 +1,13 @@
 #include "octavo/import.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "formats/json.h"
 #include "formats/onnx.h"
+#include "octavo/smooth.h"
 #include "temp_folder.h"
 #include "toolkit/golden_cases.h"
 
@@ -108,6 +110,24 @@ TEST_F(Import, AModelThatNoImportMadeIsKept) {
   EXPECT_EQ(foreign.error().code, Code::invalid_input);
   EXPECT_NE(foreign.error().message.find("was not made by octavo"), std::string::npos);
   EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+}
+
+TEST_F(Import, ASmoothedModelIsKept) {
+  ASSERT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  ASSERT_TRUE(smooth_model(folder_ / "out/model.onnx", folder_ / "out/model.onnx", {}));
+  const std::string smoothed = read(folder_ / "out/model.onnx");
+  const auto refused = import_model(golden("tiny/bert"), folder_ / "out");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("model.onnx: is a smoothed model"), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(read(folder_ / "out/model.onnx"), smoothed);
+  // Smoothed twice it says so once.
+  ASSERT_TRUE(smooth_model(folder_ / "out/model.onnx", folder_ / "out/model.onnx", {}));
+  const auto twice = read_onnx(folder_ / "out/model.onnx");
+  ASSERT_TRUE(twice);
+  EXPECT_EQ(std::ranges::count(twice->metadata, std::string("octavo.smoothed"),
+                               &std::pair<std::string, std::string>::first),
+            1);
 }
 
 TEST_F(Import, BadArguments) {

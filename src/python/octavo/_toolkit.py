@@ -1,6 +1,7 @@
 """The recipe and its steps, as functions."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -32,6 +33,16 @@ def _list(name: str, values: Iterable[str]) -> list[str]:
     if isinstance(values, str):
         raise TypeError(f"{name} is a str; give a list of them")
     return list(values)
+
+
+def _warn_of_small_calibration(report: _core.SmoothReport) -> None:
+    texts = report.calibration_texts + (report.search.texts if report.search else 0)
+    if texts < 32:  # as the program does
+        warnings.warn(
+            f"calibrated on {texts} text{'s' * (texts != 1)}; a hundred or more, short and long, of the kind that "
+            "the model will read, make a better model",
+            stacklevel=3,
+        )
 
 
 def import_model(
@@ -99,9 +110,11 @@ def smooth(
     if factors == "per-token-16" and alpha is not None:
         raise InvalidInputError(f"alpha is {alpha}; with factors of 16-bit activations there is none")
     number = _number(0.8 if alpha is None else alpha)
-    return _core.smooth(
+    report = _core.smooth(
         fp32, output, number, activations, factors, evaluations, search_log, rotate, tokenizer, calibration, progress
     )
+    _warn_of_small_calibration(report)
+    return report
 
 
 def quantize(
@@ -300,7 +313,7 @@ def build(
         "vanilla": (vanilla, True),
         "min_cos": (min_cos, 0.90),
     }
-    return _core.build(
+    report = _core.build(
         source,
         output,
         profile,
@@ -326,6 +339,8 @@ def build(
         _call_text(source, decisive),
         progress,
     )
+    _warn_of_small_calibration(report.smoothing)
+    return report
 
 
 def _name(path: Path | None) -> str | None:
