@@ -13,8 +13,12 @@ constexpr const char* kTop16 = "rows_65535";
 constexpr const char* k256 = "rows_256";
 constexpr const char* kLeastRange = "rows_least_range";
 constexpr const char* kLastAxis = "rows_last_axis";
-// Until then ReduceMax and ReduceMin have their axes as an attribute.
+constexpr const char* kHigh = "rows_high";
+constexpr const char* kLow = "rows_low";
+constexpr const char* kFirstAxis = "rows_first_axis";
+// Until then ReduceMax and ReduceMin, and Unsqueeze, have their axes as an attribute.
 constexpr int64_t kOpsetOfAxesInput = 18;
+constexpr int64_t kOpsetOfUnsqueezeInput = 13;
 
 Attribute to(DType dtype) { return static_cast<int64_t>(dtype); }
 
@@ -48,6 +52,9 @@ std::vector<Initializer> row_constants(int64_t opset) {
        {std::pair{kZero, 0.0F}, std::pair{kOne, 1.0F}, std::pair{kTop8, 255.0F},
         std::pair{kTop16, 65535.0F}, std::pair{k256, 256.0F}, std::pair{kLeastRange, 1e-30F}})
     out.emplace_back(name, Tensor::scalar(value));
+  out.emplace_back(kHigh, Tensor::scalar(int64_t{0}));
+  out.emplace_back(kLow, Tensor::scalar(int64_t{1}));
+  if (opset >= kOpsetOfUnsqueezeInput) out.emplace_back(kFirstAxis, Tensor::of<int64_t>({1}, {0}));
   if (opset >= kOpsetOfAxesInput) out.emplace_back(kLastAxis, Tensor::of<int64_t>({1}, {-1}));
   return out;
 }
@@ -95,46 +102,41 @@ std::vector<Node> row_quantizer(const std::string& x, Activations activations, i
   const std::string rounded = w.add("Round", {scaled}, v + "rounded");
   const std::string shifted = w.add("Add", {rounded, zero}, v + "shifted");
   const std::string q = w.add("Clip", {shifted, kZero, top}, v + "clipped");
-  const auto part = [&](const std::string& values, const std::string& offsets,
-                        const std::string& which) {
-    standin.parts.push_back(
-        {w.add("Cast", {values}, v + "quantized" + which, {{"to", to(DType::u8)}}),
-         w.add("Cast", {offsets}, v + "zero_point" + which + "_int32", {{"to", to(DType::i32)}})});
-  };
   if (!wide) {
-    part(q, zero, "");
+    standin.values = w.add("Cast", {q}, v + "quantized", {{"to", to(DType::u8)}});
+    standin.zero_point = w.add("Cast", {zero}, v + "zero_point_int32", {{"to", to(DType::i32)}});
     return std::move(w).take();
   }
-  const auto split = [&](const std::string& from) {
-    const std::string high_part =
+  // The two bytes of `from`, one behind the other along a new first axis.
+  const auto bytes = [&](const std::string& from, DType dtype, const std::string& name) {
+    const auto beside = [&](const std::string& byte) {
+      const std::string cast = w.add("Cast", {byte}, byte + "_cast", {{"to", to(dtype)}});
+      if (opset >= kOpsetOfUnsqueezeInput)
+        return w.add("Unsqueeze", {cast, kFirstAxis}, byte + "_stacked");
+      return w.add("Unsqueeze", {cast}, byte + "_stacked", {{"axes", std::vector<int64_t>{0}}});
+    };
+    const std::string high_byte =
         w.add("Floor", {w.add("Div", {from, k256}, from + "_in_256")}, from + "_high");
-    const std::string rest = w.add("Mul", {high_part, k256}, from + "_rest");
-    return std::pair{high_part, w.add("Sub", {from, rest}, from + "_low")};
+    const std::string rest = w.add("Mul", {high_byte, k256}, from + "_rest");
+    const std::string low_byte = w.add("Sub", {from, rest}, from + "_low");
+    return w.add("Concat", {beside(high_byte), beside(low_byte)}, v + name, {{"axis", int64_t{0}}});
   };
-  const auto [q_high, q_low] = split(q);
-  const auto [zero_high, zero_low] = split(zero);
-  part(q_high, zero_high, "_high");
-  part(q_low, zero_low, "_low");
+  standin.wide = true;
+  standin.values = bytes(q, DType::u8, "quantized");
+  standin.zero_point = bytes(zero, DType::i32, "zero_point_int32");
   return std::move(w).take();
 }
 
 std::vector<Node> row_product(const std::string& node, const RowStandin& x, const RowWeight& weight,
                               const std::string& y) {
   Writer w(node.empty() ? "" : node + "_rows");
-  const auto product = [&](const RowStandin::Part& part, const std::string& which) {
-    const std::string sums =
-        w.add("MatMulInteger", {part.values, weight.values}, y + "_sums" + which);
-    const std::string shift =
-        w.add("Mul", {part.zero_point, weight.column_sums}, y + "_shift" + which);
-    const std::string exact = w.add("Sub", {sums, shift}, y + "_output_quantized" + which);
-    return w.add("Cast", {exact}, exact + "_cast_output", {{"to", to(DType::f32)}});
-  };
-  std::string sum;
-  if (x.parts.size() == 1) {
-    sum = product(x.parts[0], "");
-  } else {
-    const std::string high = product(x.parts[0], "_high");
-    const std::string low = product(x.parts[1], "_low");
+  const std::string sums = w.add("MatMulInteger", {x.values, weight.values}, y + "_sums");
+  const std::string shift = w.add("Mul", {x.zero_point, weight.column_sums}, y + "_shift");
+  const std::string exact = w.add("Sub", {sums, shift}, y + "_output_quantized");
+  std::string sum = w.add("Cast", {exact}, exact + "_cast_output", {{"to", to(DType::f32)}});
+  if (x.wide) {
+    const std::string high = w.add("Gather", {sum, kHigh}, y + "_high", {{"axis", int64_t{0}}});
+    const std::string low = w.add("Gather", {sum, kLow}, y + "_low", {{"axis", int64_t{0}}});
     sum = w.add("Add", {w.add("Mul", {high, k256}, y + "_high_times_256"), low}, y + "_total");
   }
   const std::string scale = w.add("Mul", {x.scale, weight.scale}, y + "_scale");

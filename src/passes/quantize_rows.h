@@ -10,9 +10,15 @@
 //   Y = Cast(MatMulInteger(q, W) - Cast(zero, int32) * column_sums) * (scale * W_scale)
 //
 // With 16 bits q goes to 65,535 and is split into two of 8, high = Floor(q / 256) and low =
-// q - 256 high; each has its own product and zero point, and Y = (256 * the high one + the low one)
-// * (scale * W_scale). Every operation and its order is that of quantize_rows_f32_u8 and
-// gemm_u8s8_f32 of kernels.h. The zero point is taken off in int32 because a float32 has 24 bits.
+// q - 256 high, and so is the zero point. They lie behind each other along a new first axis,
+//
+//   q = Concat(Unsqueeze(Cast(high), 0), Unsqueeze(Cast(low), 0); axis 0)
+//
+// so that one MatMulInteger multiplies both, and Y = (256 * Gather(.., 0) + Gather(.., 1)) * (scale
+// * W_scale). With a product for each byte every weight had two readers: onnxruntime read it twice,
+// and its session.x64quantprecision, without which a CPU without VNNI saturates, refuses such
+// models. Every operation and its order is that of quantize_rows_f32_u8 and gemm_u8s8_f32 of
+// kernels.h. The zero point is taken off in int32 because a float32 has 24 bits.
 
 #include <string>
 #include <vector>
@@ -22,12 +28,10 @@
 
 namespace octavo {
 
-// The 8-bit pieces of X, the most significant first: one, or two of 16 bits.
 struct RowStandin {
-  struct Part {
-    std::string values, zero_point;  // uint8 like X; int32 [..., 1]
-  };
-  std::vector<Part> parts;
+  // uint8 like X and int32 [..., 1]; wide: [2, ...] of the high bytes and the low ones.
+  std::string values, zero_point;
+  bool wide = false;
   std::string scale;  // float32 [..., 1]
 };
 

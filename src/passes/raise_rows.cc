@@ -2,7 +2,8 @@
 //
 //   (Cast(MatMulInteger(q, W) - Cast(zero) * column_sums)) * (scale * W_scale)
 //   column_sums: a constant, or MatMulInteger(ones, W)
-//   (256 * that of the high bytes of q + that of the low ones) * (scale * W_scale)
+//   16 bits: q and zero have their high and their low bytes along a new first axis, and the product
+//   of the bytes is (256 * Gather(sums, 0) + Gather(sums, 1)) * (scale * W_scale)
 //
 // The chain from X to q is followed in that one spelling, in any order of commuting operands.
 // Whether the sums are those of W shows in the check of the raised model's numbers.
@@ -115,34 +116,67 @@ std::optional<Sums> shifted_sums(const View& view, const std::string& value) {
   const Node* shift = view.standard(sub->inputs[1], "Mul", 2);
   if (product == nullptr || product->inputs.size() > 2 || shift == nullptr) return std::nullopt;
   for (const auto& [offset, column_sums] : both_orders(*shift)) {
-    Sums s{cast_from(view, product->inputs[0], DType::u8), cast_from(view, offset, DType::i32),
-           product->inputs[1]};
-    if (!s.q.empty() && !s.zero.empty() && is_sums(view, column_sums, s.weight)) return s;
+    if (is_sums(view, column_sums, product->inputs[1]))
+      return Sums{product->inputs[0], offset, product->inputs[1]};
   }
   return std::nullopt;
 }
 
-// q when high = Floor(q / 256) and low = q - 256 high.
-std::string joined(const View& view, const std::string& high, const std::string& low) {
-  const Node* floor = view.standard(high, "Floor");
+std::optional<Sums> narrow_sums(const View& view, const std::string& value) {
+  auto s = shifted_sums(view, value);
+  if (!s) return std::nullopt;
+  s->q = cast_from(view, s->q, DType::u8);
+  s->zero = cast_from(view, s->zero, DType::i32);
+  return s->q.empty() || s->zero.empty() ? std::nullopt : s;
+}
+
+bool is_first(const View& view, const Node& node) {
+  const bool listed = node.inputs.size() > 1 && !node.inputs[1].empty();
+  const auto axes =
+      listed ? view.integers(node.inputs[1]) : std::optional(node.ints_or("axes", {}));
+  return axes && axes->size() == 1 && (*axes)[0] == 0;
+}
+
+// q when the bytes are high = Floor(q / 256) and low = q - 256 high, behind each other.
+std::string joined(const View& view, const std::string& bytes, DType type) {
+  const Node* concat = view.standard(bytes, "Concat", 2);
+  if (concat == nullptr || concat->inputs.size() != 2 || concat->int_or("axis", -1) != 0) return {};
+  std::string byte[2];
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* stacked = view.standard(concat->inputs[i], "Unsqueeze");
+    if (stacked == nullptr || !is_first(view, *stacked)) return {};
+    byte[i] = cast_from(view, stacked->inputs[0], type);
+  }
+  const Node* floor = view.standard(byte[0], "Floor");
   const Node* parts = floor == nullptr ? nullptr : view.standard(floor->inputs[0], "Div", 2);
-  const Node* rest = view.standard(low, "Sub", 2);
+  const Node* rest = view.standard(byte[1], "Sub", 2);
   if (parts == nullptr || rest == nullptr || !is_number(view, parts->inputs[1], 256) ||
       rest->inputs[0] != parts->inputs[0])
     return {};
-  const bool fits = beside_number(view, view.standard(rest->inputs[1], "Mul", 2), 256) == high;
+  const bool fits = beside_number(view, view.standard(rest->inputs[1], "Mul", 2), 256) == byte[0];
   return fits ? parts->inputs[0] : std::string();
+}
+
+// What Gather takes `at` of along the first axis.
+std::string taken_from(const View& view, const std::string& value, double at) {
+  const Node* gather = view.standard(value, "Gather", 2);
+  const bool fits =
+      gather != nullptr && gather->int_or("axis", 0) == 0 && is_number(view, gather->inputs[1], at);
+  return fits ? gather->inputs[0] : std::string();
 }
 
 std::optional<Sums> wide_sums(const View& view, const std::string& value) {
   const Node* add = view.standard(value, "Add", 2);
   if (add == nullptr) return std::nullopt;
   for (const auto& [raised, lower] : both_orders(*add)) {
-    const auto high = shifted_sums(view, beside_number(view, view.standard(raised, "Mul", 2), 256));
-    const auto low = shifted_sums(view, lower);
-    if (!high || !low || high->weight != low->weight) continue;
-    Sums s{joined(view, high->q, low->q), joined(view, high->zero, low->zero), high->weight};
-    if (!s.q.empty() && !s.zero.empty()) return s;
+    const std::string both =
+        taken_from(view, beside_number(view, view.standard(raised, "Mul", 2), 256), 0);
+    if (both.empty() || taken_from(view, lower, 1) != both) continue;
+    auto s = shifted_sums(view, both);
+    if (!s) continue;
+    s->q = joined(view, s->q, DType::u8);
+    s->zero = joined(view, s->zero, DType::i32);
+    if (!s->q.empty() && !s->zero.empty()) return s;
   }
   return std::nullopt;
 }
@@ -154,7 +188,7 @@ std::optional<Linear> match_row_product(const View& view, const std::string& val
   factors_of(view, value, 2, factors);
   if (factors.size() != 3) return std::nullopt;
   for (const auto& f : factors) {
-    auto sums = shifted_sums(view, f);
+    auto sums = narrow_sums(view, f);
     const bool wide = !sums;
     if (wide) sums = wide_sums(view, f);
     const auto rows =

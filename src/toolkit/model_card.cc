@@ -180,13 +180,6 @@ std::string use_section(const json& report) {
   const char* pool = pooling == "mean"  ? "hidden.mean(axis=0)"
                      : pooling == "cls" ? "hidden[0]"
                                         : "hidden[-1]";
-  // onnxruntime 1.32 rewrites each weight it does this for, and fails at the second reader of one:
-  // 16-bit activations have two.
-  const std::string exact_products =
-      report.at("quantization").at("wide").empty()
-          ? "# CPUs without VNNI: no sums of products that saturate in 16 bits\n"
-            "options.add_session_config_entry(\"session.x64quantprecision\", \"1\")\n"
-          : "";
   std::string out =
       "## Use\n\nWith octavo:\n\n```sh\noctavo embed . \"a text\" \"another text\"\n"
       "```\n\nWith onnxruntime and tokenizers:\n\n```python\n"
@@ -195,7 +188,9 @@ std::string use_section(const json& report) {
       "tokenizer.no_padding()\n"
       "tokenizer.enable_truncation(" +
       std::to_string(use.at("max_length").get<uint64_t>()) +
-      ")\noptions = onnxruntime.SessionOptions()\n" + exact_products +
+      ")\noptions = onnxruntime.SessionOptions()\n"
+      "# CPUs without VNNI: no sums of products that saturate in 16 bits\n"
+      "options.add_session_config_entry(\"session.x64quantprecision\", \"1\")\n"
       "session = onnxruntime.InferenceSession(\"model.int8.onnx\", options)\n"
       "names = [i.name for i in session.get_inputs()]\n\n\n"
       "def embed(text):\n"

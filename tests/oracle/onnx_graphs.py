@@ -25,8 +25,8 @@ HAS_VNNI = re.search(r"\bavx(512)?_vnni\b", pathlib.Path("/proc/cpuinfo").read_t
 def unsaturated(model):
     """The model's bytes with its INT8 weights as uint8, 128 more, and the zero points likewise: the same integers come out.
     onnxruntime's kernel for u8 x s8 on CPUs without VNNI adds pairs of products in 16 bits that saturate, the one for u8 x u8
-    does not; its own session.x64quantprecision does this only while optimizing, and fails at a weight with two readers (16
-    bits). On other CPUs the model stays as it is."""
+    does not; its own session.x64quantprecision does this only while optimizing, and fails at a weight with two readers. On
+    other CPUs the model stays as it is."""
     if HAS_VNNI:
         return model.SerializeToString()
     none = numpy_helper.from_array(np.int8(0), "unsaturated_zero_point")

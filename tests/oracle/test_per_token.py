@@ -315,10 +315,12 @@ print(ort.__version__)
 """
 
 
+@pytest.mark.parametrize("activations", ["per-token", "per-token-16"])
 @pytest.mark.parametrize("how", ["plain", "precise"])
-def test_sums_of_columns_are_made_once_by_old_and_new_onnxruntime(octavo, tiny, old_python, tmp_path, how):
-    """Before its own rewriting of weights, which a second reader of them stops (session.x64quantprecision)."""
-    path = make(octavo, tiny / "qwen3", tmp_path, "per-token")
+def test_sums_of_columns_are_made_once_by_old_and_new_onnxruntime(octavo, tiny, old_python, tmp_path, how, activations):
+    """Before its own rewriting of weights, which a second reader of them stops (session.x64quantprecision): 16-bit
+    activations are multiplied in one product, too."""
+    path = make(octavo, tiny / "qwen3", tmp_path, activations)
     sums = {n.output[0] for n in onnx.load(path).graph.node if n.output[0].endswith("_column_sums")}
     assert len(sums) == 14
     for name, run in (("new", None), ("old", old_python)):
