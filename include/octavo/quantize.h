@@ -19,7 +19,8 @@ enum class WeightType : uint8_t { qint8, quint8 };
 // What shares a scale of the activations. per_tensor: all that goes into a MatMul at once, which is
 // what quantize_dynamic writes and what every runtime is fast at. per_token: a row (asymmetric, 8
 // bits), so that a text's vector does not depend on what it is batched with. per_token_16: the same
-// with 16 bits as two exact 8-bit products, twice the work of the MatMul and no bytes more.
+// with 16 bits as two bytes, exact in 8-bit products, twice the work of the MatMul and no bytes
+// more.
 enum class Activations : uint8_t { per_tensor, per_token, per_token_16 };
 
 // Chooses the nodes that get per_token_16: the cheapest that bring every judged text to target_cos,
@@ -37,8 +38,8 @@ struct ProtectSearch {
 
 // Rounding of the weights that knows what goes into them (GPTQ): what one weight's rounding does
 // wrong, others of the same output make up for, as far as calibration texts say that their inputs
-// go together. The same scales, the same bytes, other numbers. On every second text, those that
-// ProtectSearch does not judge by.
+// go together. The same scales, the same bytes, other numbers. On all texts; with a search on every
+// second one, those that it does not judge by.
 struct CompensatedRounds {
   std::filesystem::path tokenizer;    // folder; empty: the model's
   std::filesystem::path calibration;  // as in SmoothOptions

@@ -150,7 +150,7 @@ void run(Flags& flags, Context& context) {
 void refuse_choices(const CLI::App& command, const BuildOptions& options) {
   if (options.profile == Profile::compat) {
     const bool spends = options.max_extra_macs.value_or(0) > 0;
-    for (const char* option : {"--protect", "--target-cos", "--max-extra-macs"})
+    for (const char* option : {"--protect", "--target-cos", "--max-extra-macs", "--protect-log"})
       if (command.count(option) > 0 && (spends || std::string_view(option) != "--max-extra-macs"))
         throw CLI::ValidationError(option,
                                    "16-bit activations go with a scale for every token: add "

@@ -168,7 +168,7 @@ void add_quantize(CLI::App& app, Context& context) {
   command
       ->add_option("--activations", o.activations,
                    "what shares a scale of the activations: per-tensor (as quantize_dynamic), "
-                   "per-token, or per-token-16 (16 bits in two products)")
+                   "per-token, or per-token-16 (16 bits as two bytes)")
       ->transform(choice(kActivationsNames))
       ->default_str("per-tensor");
   command
@@ -187,8 +187,8 @@ void add_quantize(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--calibration", args->calibration,
-          "texts for the same, one a line or JSON Lines with \"text\": one half rounds, the "
-          "other judges (default: the built-in ones)")
+          "texts for the same, one a line or JSON Lines with \"text\": all round; with a search "
+          "one half does, and the other judges (default: the built-in ones)")
       ->type_name("FILE");
 
   auto* table =

@@ -8,7 +8,7 @@
 //
 // The first rows were rounded without knowing what the later ones would do, so all are rounded
 // again, one at a time, each to the best step given all others (coordinate descent, as Behdin et
-// al., 2023, arXiv 2309.01885, quantize altogether), until nothing changes:
+// al., 2023, arXiv 2309.01885, quantize altogether), until nothing changes, at most eight times:
 //
 //   q_k = round(q_k + (H (w - q))_k / H_kk)
 //
@@ -60,6 +60,7 @@ class CompensatedRounding {
   // moments: finished; read by round(), so they must live as long as this.
   static Result<CompensatedRounding> create(const SecondMoments& moments, double noise,
                                             ThreadPool& pool);
+  static Result<CompensatedRounding> create(SecondMoments&&, double, ThreadPool&) = delete;
   // weight: float32 [k, n], n columns with a scale each. sweeps: 0 for the paper's rounding alone.
   // Errors: internal when k is another.
   Result<Tensor> round(const Tensor& weight, ThreadPool& pool, size_t sweeps = kSweeps) const;

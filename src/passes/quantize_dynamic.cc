@@ -134,6 +134,9 @@ class Rewriter {
       return "A has no elements";
     if (activations_of(node) == Activations::per_tensor) return name_clash(node);
     if (shape.size() == 1) return "B is a vector, which has no columns to sum up";
+    if (shape.size() > 2 && activations_of(node) == Activations::per_token_16)
+      return "B is a stack of matrices, whose axis could meet that of the two bytes of 16-bit "
+             "activations";
     return a != nullptr ? "A is a constant, which has no rows of a text" : row_name_clash(node);
   }
 
@@ -173,8 +176,14 @@ class Rewriter {
     if (!standins_.contains(w))
       names.insert(names.end(),
                    {weight.values, weight.scale, weight.column_sums, w + "_zero_point"});
-    if (row_standins_.empty())
-      for (const auto& i : row_constants(opset_)) names.push_back(i.name());
+    if (row_standins_.empty()) {
+      for (const auto& i : row_constants(opset_)) {
+        const bool read = std::any_of(made.begin(), made.end(), [&](const Node& n) {
+          return std::find(n.inputs.begin(), n.inputs.end(), i.name()) != n.inputs.end();
+        });
+        if (read) names.push_back(i.name());
+      }
+    }
     if (const Shape& shape = constant(w)->shape(); shape.size() == 2 && !ones_.contains(shape[0]))
       names.push_back(row_of_ones(shape[0]).name());
     for (const auto& name : names) {

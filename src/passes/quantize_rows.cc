@@ -16,7 +16,7 @@ constexpr const char* kLastAxis = "rows_last_axis";
 constexpr const char* kHigh = "rows_high";
 constexpr const char* kLow = "rows_low";
 constexpr const char* kFirstAxis = "rows_first_axis";
-// Until then ReduceMax and ReduceMin, and Unsqueeze, have their axes as an attribute.
+// Until then ReduceMax and ReduceMin have their axes as an attribute, and Unsqueeze.
 constexpr int64_t kOpsetOfAxesInput = 18;
 constexpr int64_t kOpsetOfUnsqueezeInput = 13;
 

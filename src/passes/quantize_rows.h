@@ -14,7 +14,8 @@
 //
 //   q = Concat(Unsqueeze(Cast(high), 0), Unsqueeze(Cast(low), 0); axis 0)
 //
-// so that one MatMulInteger multiplies both, and Y = (256 * Gather(.., 0) + Gather(.., 1)) * (scale
+// so that one MatMulInteger multiplies both (by a weight of two axes: a stack of matrices has an
+// axis where the bytes have theirs), and Y = (256 * Gather(.., 0) + Gather(.., 1)) * (scale
 // * W_scale). With a product for each byte every weight had two readers: onnxruntime read it twice,
 // and its session.x64quantprecision, without which a CPU without VNNI saturates, refuses such
 // models. Every operation and its order is that of quantize_rows_f32_u8 and gemm_u8s8_f32 of

@@ -160,9 +160,10 @@ std::string joined(const View& view, const std::string& bytes, DType type) {
 // What Gather takes `at` of along the first axis.
 std::string taken_from(const View& view, const std::string& value, double at) {
   const Node* gather = view.standard(value, "Gather", 2);
-  const bool fits =
-      gather != nullptr && gather->int_or("axis", 0) == 0 && is_number(view, gather->inputs[1], at);
-  return fits ? gather->inputs[0] : std::string();
+  if (gather == nullptr || gather->int_or("axis", 0) != 0) return {};
+  const auto index = view.constant(gather->inputs[1]);  // of no axes: Gather removes the first one
+  if (!index || !index->shape().empty() || !is_number(view, gather->inputs[1], at)) return {};
+  return gather->inputs[0];
 }
 
 std::optional<Sums> wide_sums(const View& view, const std::string& value) {

@@ -48,17 +48,18 @@ json evaluation_json(const EvaluateReport& report) {
                         {"bytes", variant.bytes},
                         {"groups", std::move(groups)}});
   }
-  return {{"set",
-           {{"name", report.set},
-            {"sha256", report.set_sha256},
-            {"documents", report.documents},
-            {"queries", report.queries},
-            {"tokens", report.tokens},
-            {"truncated", report.truncated}}},
-          {"bootstrap", {{"resamples", report.resamples}, {"seed", report.seed}}},
-          {"has_reference", report.has_reference},
-          {"variants", std::move(variants)},
-          {"notes", report.notes}};
+  return {
+      {"set",
+       {{"name", report.set},
+        {"sha256", report.set_sha256},
+        {"documents", report.documents},
+        {"queries", report.queries},
+        {"tokens", report.tokens},
+        {"truncated", report.truncated}}},
+      {"bootstrap", {{"kind", "signs"}, {"resamples", report.resamples}, {"seed", report.seed}}},
+      {"has_reference", report.has_reference},
+      {"variants", std::move(variants)},
+      {"notes", report.notes}};
 }
 
 }  // namespace octavo

@@ -86,7 +86,8 @@ std::string wide_sentence(const json& report) {
   if (wide == 0) return "";
   return std::to_string(wide) + " of " +
          std::to_string(quantization.at("quantized").get<uint64_t>()) +
-         " MatMuls read activations of 16 bits, as two exact 8-bit products with the same INT8 "
+         " MatMuls read activations of 16 bits, as two bytes, exact in 8-bit products with the "
+         "same INT8 "
          "weights: " +
          number(100 * quantization.at("extra_macs").get<double>(), 1) +
          "% more multiplications, no weight byte more.\n";

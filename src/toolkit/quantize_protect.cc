@@ -120,7 +120,8 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
   for (const auto& nodes : found.nodes)
     for (const std::string& node : nodes) subject.inputs += "\n" + node;
   subject.inputs += how.form.clip ? "\nclip" : "";
-  subject.inputs += &rounded != &model ? "\ncompensated" : "";
+  subject.inputs += &rounded != &model ? "\ncompensated, each given all others" : "";
+  for (const std::string& weight : found.fixed) subject.inputs += "\nfixed " + weight;
   subject.make = [&](std::span<const double> /*narrow*/) -> Result<Model> {
     QuantizeDynamicOptions options = how;
     options.pool = pool;

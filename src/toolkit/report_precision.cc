@@ -85,11 +85,11 @@ std::string page_wide_nodes(const ReportView& view) {
   if (wide.empty() && !view.has("/protection")) return "";
   std::string out =
       html_heading("16-bit activations") +
-      html_paragraph(std::to_string(wide.size()) + " of " + view.whole("/quantization/quantized") +
-                     " MatMuls read activations of 16 bits, as two exact 8-bit products with the "
-                     "same INT8 weights: no weight byte more, " +
-                     view.scaled("/quantization/extra_macs", 100, 1) +
-                     "% more multiplications over all.");
+      html_paragraph(
+          std::to_string(wide.size()) + " of " + view.whole("/quantization/quantized") +
+          " MatMuls read activations of 16 bits, as two bytes, exact in 8-bit products with the "
+          "same INT8 weights: no weight byte more, " +
+          view.scaled("/quantization/extra_macs", 100, 1) + "% more multiplications over all.");
   if (view.has("/protection")) return out + judged(view) + choice(view);
   // Asked for by name: no measurement chose them.
   std::string names;

@@ -268,7 +268,7 @@ TEST(GemmU16S8F32, EverySizeAndEpilogue) {
   }
 }
 
-// The rounding of a file with two products: 256 times one sum, the other, a scale.
+// The rounding of a file with 16-bit activations: 256 times one sum, the other, a scale.
 TEST(GemmU16S8F32, RoundsAsTheFileDoes) {
   Problem problem(9, 70, 3072, Epilogue::store, false, 0, 2);
   for (uint8_t& x : problem.zero.span()) x = 0;

@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -159,11 +160,28 @@ def test_in_the_closest_profile_there_is_nothing_to_choose(build, tiny, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("flags", [["--protect", "layer"], ["--target-cos", "0.99"], ["--max-extra-macs", "5%"]])
+@pytest.mark.parametrize("flags", [["--protect", "layer"], ["--target-cos", "0.99"], ["--max-extra-macs", "5%"],
+                                   ["--protect-log", "log"]])
 def test_the_compat_profile_has_no_16_bits(build, tiny, tmp_path, flags):
     done = build(tiny / "bert", tmp_path / "out", *flags, check=False)
     assert done.returncode == 2 and f"{flags[0]}: 16-bit activations go with a scale for every token" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_compensation_reads_all_texts_where_none_is_to_judge(octavo, tiny, tmp_path):
+    """Of two calibrations that differ in every second text, those that a search judges by."""
+    octavo("import", tiny / "bert", "-o", tmp_path)
+    weights = {}
+    for name in ("one", "other"):
+        lines = [f"text number {i} of all" if i % 2 == 0 else f"{name} {i} times {i}" for i in range(24)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        for search in ([], ["--max-extra-macs", "50%"]):
+            octavo("quantize", tmp_path / "model.onnx", tmp_path / "q.onnx", "--per-channel", "--activations", "per-token", "--compensate",
+                   "--calibration", tmp_path / f"{name}.txt", *search)
+            weights[name, bool(search)] = {i.name: i.SerializeToString() for i in onnx.load(tmp_path / "q.onnx").graph.initializer
+                                           if i.name.endswith("_quantized")}
+    assert weights["one", True] == weights["other", True] and len(weights["one", True]) > 5
+    assert weights["one", False] != weights["other", False]
 
 
 @pytest.mark.parametrize("options", [["--max-extra-macs", "0"], ["--target-cos", "0.9999"], ["--protect", "it's|down_proj"],

@@ -28,6 +28,10 @@ def test_one_product_gives_the_same_bits(octavo, tmp_path, w, flags):
     """Integer sums are exact and the float steps are the graph's own, so nothing is left to differ."""
     batch = [w.shape[0]] if w.ndim == 3 else []
     source = one(tmp_path, w, x_shape=(*batch, "m", w.shape[-2]), y_shape=(*batch, "m", w.shape[-1]))
+    if w.ndim == 3 and "per-token-16" in flags:  # the axis of the two bytes would meet that of the matrices
+        done = octavo("quantize", source, tmp_path / "q.onnx", *flags, check=False)
+        assert done.returncode == 3 and "B is a stack of matrices" in done.stderr
+        return
     octavo("quantize", source, tmp_path / "q.onnx", *flags)
     x = feeds(source, seed=w.size)
     for values in (x, {"x": np.zeros_like(x["x"])}, {"x": np.abs(x["x"])}, {"x": x["x"] * 1e-30}):

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
@@ -18,8 +19,8 @@ F = np.float32
 QUANTIZER = {"ReduceMin": 1, "ReduceMax": 1, "Min": 1, "Max": 1, "Sub": 1, "Less": 1, "Where": 1, "Div": 3, "Neg": 1,
              "Round": 2, "Mul": 1, "Add": 1, "Clip": 1, "Cast": 2}
 PRODUCT = {"MatMulInteger": 1, "Mul": 3, "Sub": 1, "Cast": 1}
-WIDE_QUANTIZER = {**QUANTIZER, "Div": 5, "Floor": 2, "Mul": 3, "Sub": 3, "Cast": 4}
-WIDE_PRODUCT = {"MatMulInteger": 2, "Mul": 5, "Sub": 2, "Cast": 2, "Add": 1}
+WIDE_QUANTIZER = {**QUANTIZER, "Div": 5, "Floor": 2, "Mul": 3, "Sub": 3, "Cast": 4, "Unsqueeze": 4, "Concat": 2}
+WIDE_PRODUCT = {"MatMulInteger": 1, "Mul": 4, "Sub": 1, "Cast": 1, "Gather": 2, "Add": 1}
 
 
 def ours(path, feed):
@@ -98,6 +99,12 @@ def test_a_product_by_the_formula(octavo, tmp_path, bits, opset, per_channel):
         assert (runtime.run(None, {"x": x})[0] == expected).all()
         for i in range(len(x)):
             assert (runtime.run(None, {"x": x[i:i + 1]})[0] == expected[i]).all()
+    # The file as it is: on CPUs without VNNI by that option alone.
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    precise = ort.InferenceSession(str(out), options, providers=["CPUExecutionProvider"])
+    assert (precise.run(None, {"x": x})[0] == expected).all()
     q, scale = quantize_weight(w, per_channel)
     error = np.abs(expected[20:] - x[20:] @ (q * scale))
     assert error.max() < {8: 0.1, 16: 0.0005}[bits]
@@ -131,6 +138,7 @@ def test_shared_inputs_are_quantized_once(octavo, tmp_path):
         assert sums.op_type == "MatMulInteger" and list(sums.input)[1:] == [w + "_quantized"] and w + "_column_sums" not in constants
         assert ones.dtype == np.uint8 and ones.shape == (1, len(constants[w + "_quantized"])) and (ones == 1).all()
         assert w not in constants and w + "_zero_point" not in constants
+        assert sum(w + "_quantized" in n.input for n in model.graph.node) == 2  # the product, and the sums
     x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
     assert np.abs(ours(out, {"x": x}) - session(out).run(None, {"x": x})[0]).max() < 1e-5
 

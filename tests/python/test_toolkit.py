@@ -113,10 +113,10 @@ def test_what_the_callback_raises_ends_the_work(tiny, tmp_path, at):
 def test_a_tiny_calibration_is_warned_of(tiny, tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("one text\nand another\n")
-    with pytest.warns(UserWarning, match="calibrated on 2 texts; a hundred or more"):
+    with pytest.warns(octavo.CalibrationWarning, match="calibrated on 2 texts; a hundred or more"):
         octavo.build(tiny / "bert", tmp_path / "built", calibration=texts, min_cos=-1)
     octavo.import_model(tiny / "bert", tmp_path / "fp32")
-    with pytest.warns(UserWarning, match="calibrated on 2 texts"):
+    with pytest.warns(octavo.CalibrationWarning, match="calibrated on 2 texts"):
         octavo.smooth(tmp_path / "fp32/model.onnx", tmp_path / "s.onnx", calibration=texts)
 
 

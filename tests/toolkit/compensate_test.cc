@@ -66,6 +66,43 @@ TEST_F(Compensate, TheSameWeightsInAnyNumberOfPartsAndThreads) {
   }
 }
 
+// The noise of 8-bit rows is not that of 16 bits, which all readers of an input must have.
+TEST_F(Compensate, ReckonsWithTheBitsOfTheActivations) {
+  const auto bytes_of = [&](const std::string& weight) {
+    const auto model = rounded(size_t{512} << 20, 2);
+    EXPECT_TRUE(model);
+    for (const Initializer& i : model->graph.initializers)
+      if (i.name() == weight) {
+        const auto tensor = i.tensor();
+        const auto values = tensor->values<float>();
+        return std::vector<float>(values.begin(), values.end());
+      }
+    return std::vector<float>();
+  };
+  std::string weight;
+  std::vector<std::string> readers;  // q, k and v of the first layer
+  const auto original = read_onnx(folder_ / "model.onnx");
+  ASSERT_TRUE(original);
+  for (const Node& node : original->graph.nodes) {
+    if (node.op_type != "MatMul" || readers.size() == 3) continue;
+    readers.push_back(node.name);
+    if (weight.empty()) weight = node.inputs[1];
+  }
+  ASSERT_EQ(readers.size(), 3U);
+  const std::vector<float> narrow = bytes_of(weight);
+  ASSERT_FALSE(narrow.empty()) << weight;
+  how_.protect = [&](const Node& node) { return node.name == readers[0]; };
+  EXPECT_EQ(bytes_of(weight), narrow);
+  how_.protect = [&](const Node& node) {
+    return std::find(readers.begin(), readers.end(), node.name) != readers.end();
+  };
+  const std::vector<float> wide = bytes_of(weight);
+  EXPECT_NE(wide, narrow);
+  how_.protect = {};
+  how_.activations = Activations::per_token_16;
+  EXPECT_EQ(bytes_of(weight), wide);
+}
+
 TEST_F(Compensate, AnActivationThatIsNoNumberIsNamed) {
   auto model = read_onnx(folder_ / "model.onnx");
   ASSERT_TRUE(model);

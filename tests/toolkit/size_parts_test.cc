@@ -61,7 +61,7 @@ TEST_F(SizePartsTest, AMatrixByItsPlaces) {
   EXPECT_EQ(found.linears, 30U);
 }
 
-// A 16-bit activation reads its weight in two products; a tied table is read by both kinds.
+// A weight that two products read; a tied table is read by both kinds.
 TEST_F(SizePartsTest, NothingCountsTwice) {
   const Value table = b_.initializer({"table", zeros<float>({6, 6})});
   const Value rows = b_.op("Gather", {table, ids()});

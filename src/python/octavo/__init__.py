@@ -20,6 +20,7 @@ from octavo._core import (
 from octavo._core import version as __version__
 from octavo._embedder import Embedder
 from octavo._errors import (
+    CalibrationWarning,
     Error,
     InternalError,
     InvalidInputError,
@@ -35,6 +36,7 @@ from octavo._toolkit import Progress, build, import_model, quantize, smooth, ver
 
 __all__ = [
     "BuildReport",
+    "CalibrationWarning",
     "Dtype",
     "Embedder",
     "Error",

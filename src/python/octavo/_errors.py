@@ -33,5 +33,9 @@ class TruncationWarning(UserWarning):
     """Texts were longer than the model's maximum length and were cut."""
 
 
+class CalibrationWarning(UserWarning):
+    """A model was calibrated on few texts."""
+
+
 class ModelWarning(UserWarning):
     """Something about a model had to be guessed."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from octavo import _core
-from octavo._errors import InvalidInputError
+from octavo._errors import CalibrationWarning, InvalidInputError
 
 Path = str | os.PathLike[str]
 
@@ -37,10 +37,12 @@ def _list(name: str, values: Iterable[str]) -> list[str]:
 
 def _warn_of_small_calibration(report: _core.SmoothReport) -> None:
     texts = report.calibration_texts + (report.search.texts if report.search else 0)
-    if texts < 32:  # as the program does
+    # As the program does, for the same number. A search keeps some texts for itself.
+    if texts < 32:
         warnings.warn(
             f"calibrated on {texts} text{'s' * (texts != 1)}; a hundred or more, short and long, of the kind that "
             "the model will read, make a better model",
+            CalibrationWarning,
             stacklevel=3,
         )
 
