@@ -156,9 +156,11 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
   if ((!protections.empty() || options.search) && options.activations != Activations::per_token)
-    return Error{Code::invalid_input,
-                 "protect gives 16-bit activations to some nodes where the others have one scale a "
-                 "token: it goes with --activations per-token"};
+    return Error{
+        Code::invalid_input,
+        std::string(protections.empty() ? "a search (target-cos, max-extra-macs)" : "protect") +
+            " gives 16-bit activations to some nodes where the others have one scale a token: it "
+            "goes with --activations per-token"};
   OCTAVO_TRY(OnnxFile file, open_onnx(input));
   OnnxWriteOptions writing;
   writing.external_data = options.external_data;
