@@ -168,14 +168,14 @@ class Rewriter {
     RowStandin standin;
     std::vector<Node> made = row_quantizer(x, activations, opset_, standin);
     if (row_standins_.contains({x, activations})) made.clear();
-    const RowWeight weight{w + "_quantized", w + "_scale", w + "_column_sums"};
+    const RowWeight weight{w + "_quantized", w + "_scale", w + "_zero_point", w + "_column_sums"};
     for (auto& n : row_product("", standin, weight, node.outputs[0])) made.push_back(std::move(n));
     made.pop_back();  // it has the name that the MatMul had
     std::vector<std::string> names;
     for (const auto& n : made) names.push_back(n.outputs[0]);
     if (!standins_.contains(w))
       names.insert(names.end(),
-                   {weight.values, weight.scale, weight.column_sums, w + "_zero_point"});
+                   {weight.values, weight.scale, weight.column_sums, weight.zero_point});
     if (row_standins_.empty()) {
       for (const auto& i : row_constants(opset_)) {
         const bool read = std::any_of(made.begin(), made.end(), [&](const Node& n) {
@@ -208,6 +208,7 @@ class Rewriter {
                 made.column_sums.name(), form.per_channel};
     const bool rows = options_.activations != Activations::per_tensor;
     const bool summed = rows && constant.shape().size() == 2;  // by a node
+    if (rows) made.zero_point = row_zero_point(made.zero_point.name());
     for (auto* i : {&made.scale, &made.zero_point, &made.column_sums, &made.values}) {
       if (i == &made.column_sums && (!rows || summed)) continue;
       taken_.insert(i->name());
@@ -219,7 +220,7 @@ class Rewriter {
         made_.push_back(row_of_ones(depth));
         taken_.insert(made_.back().name());
       }
-      emit(column_sums({out.values, out.scale, out.column_sums}, depth));
+      emit(column_sums({out.values, out.scale, out.zero_point, out.column_sums}, depth));
     }
     return out;
   }
@@ -275,7 +276,8 @@ class Rewriter {
     if (const Activations by = activations_of(node); by != Activations::per_tensor) {
       const RowStandin x = rows(node.inputs[0], by);
       const Standin w = weight(node.inputs[1], node, report);
-      for (auto& n : row_product(node.name, x, {w.values, w.scale, w.column_sums}, node.outputs[0]))
+      for (auto& n : row_product(node.name, x, {w.values, w.scale, w.zero_point, w.column_sums},
+                                 node.outputs[0]))
         emit(std::move(n));
       return;
     }

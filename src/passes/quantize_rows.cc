@@ -16,6 +16,7 @@ constexpr const char* kLastAxis = "rows_last_axis";
 constexpr const char* kHigh = "rows_high";
 constexpr const char* kLow = "rows_low";
 constexpr const char* kFirstAxis = "rows_first_axis";
+constexpr const char* kNoZeroPoint = "rows_no_zero_point";
 // Until then ReduceMax and ReduceMin have their axes as an attribute, and Unsqueeze.
 constexpr int64_t kOpsetOfAxesInput = 18;
 constexpr int64_t kOpsetOfUnsqueezeInput = 13;
@@ -52,12 +53,15 @@ std::vector<Initializer> row_constants(int64_t opset) {
        {std::pair{kZero, 0.0F}, std::pair{kOne, 1.0F}, std::pair{kTop8, 255.0F},
         std::pair{kTop16, 65535.0F}, std::pair{k256, 256.0F}, std::pair{kLeastRange, 1e-30F}})
     out.emplace_back(name, Tensor::scalar(value));
+  out.emplace_back(kNoZeroPoint, Tensor::scalar(uint8_t{0}));
   out.emplace_back(kHigh, Tensor::scalar(int64_t{0}));
   out.emplace_back(kLow, Tensor::scalar(int64_t{1}));
   if (opset >= kOpsetOfUnsqueezeInput) out.emplace_back(kFirstAxis, Tensor::of<int64_t>({1}, {0}));
   if (opset >= kOpsetOfAxesInput) out.emplace_back(kLastAxis, Tensor::of<int64_t>({1}, {-1}));
   return out;
 }
+
+Initializer row_zero_point(const std::string& name) { return {name, Tensor::scalar(int8_t{0})}; }
 
 Initializer row_of_ones(int64_t depth) {
   return {"rows_ones_" + std::to_string(depth),
@@ -130,7 +134,8 @@ std::vector<Node> row_quantizer(const std::string& x, Activations activations, i
 std::vector<Node> row_product(const std::string& node, const RowStandin& x, const RowWeight& weight,
                               const std::string& y) {
   Writer w(node.empty() ? "" : node + "_rows");
-  const std::string sums = w.add("MatMulInteger", {x.values, weight.values}, y + "_sums");
+  const std::string sums = w.add(
+      "MatMulInteger", {x.values, weight.values, kNoZeroPoint, weight.zero_point}, y + "_sums");
   const std::string shift = w.add("Mul", {x.zero_point, weight.column_sums}, y + "_shift");
   const std::string exact = w.add("Sub", {sums, shift}, y + "_output_quantized");
   std::string sum = w.add("Cast", {exact}, exact + "_cast_output", {{"to", to(DType::f32)}});

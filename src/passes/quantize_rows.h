@@ -7,7 +7,7 @@
 //   scale = Where(range < 1e-30, 1, range / 255), zero = Round(-low / scale)
 //   q = Cast(Clip(Round(X * (1 / scale)) + zero, 0, 255), uint8)                 once for every X
 //   column_sums = MatMulInteger(ones, W)                 of constants: once, when a model is loaded
-//   Y = Cast(MatMulInteger(q, W) - Cast(zero, int32) * column_sums) * (scale * W_scale)
+//   Y = Cast(MatMulInteger(q, W, 0, 0) - Cast(zero, int32) * column_sums) * (scale * W_scale)
 //
 // With 16 bits q goes to 65,535 and is split into two of 8, high = Floor(q / 256) and low =
 // q - 256 high, and so is the zero point. They lie behind each other along a new first axis,
@@ -44,8 +44,12 @@ std::vector<Node> row_quantizer(const std::string& x, Activations activations, i
                                 RowStandin& standin);
 
 struct RowWeight {
-  std::string values, scale, column_sums;
+  std::string values, scale, zero_point, column_sums;
 };
+// W_zero_point, an int8 0 of its own for every weight. MatMulInteger may leave zero points out, but
+// the rewriting of onnxruntime's session.x64quantprecision reads them all the same: 1.17 to 1.22
+// abort.
+Initializer row_zero_point(const std::string& name);
 // The row of ones [1, depth] that column sums of weights with so many rows are made with.
 Initializer row_of_ones(int64_t depth);
 // The node that makes them. A product with ones cannot saturate in 16 bits where others could.

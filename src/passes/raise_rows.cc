@@ -1,6 +1,6 @@
 // Integer products with a scale a row, in the ops that passes/quantize_rows.h lists:
 //
-//   (Cast(MatMulInteger(q, W) - Cast(zero) * column_sums)) * (scale * W_scale)
+//   (Cast(MatMulInteger(q, W, 0, 0) - Cast(zero) * column_sums)) * (scale * W_scale)
 //   column_sums: a constant, or MatMulInteger(ones, W)
 //   16 bits: q and zero have their high and their low bytes along a new first axis, and the product
 //   of the bytes is (256 * Gather(sums, 0) + Gather(sums, 1)) * (scale * W_scale)
@@ -114,7 +114,9 @@ std::optional<Sums> shifted_sums(const View& view, const std::string& value) {
   if (sub == nullptr) return std::nullopt;
   const Node* product = view.standard(sub->inputs[0], "MatMulInteger", 2);
   const Node* shift = view.standard(sub->inputs[1], "Mul", 2);
-  if (product == nullptr || product->inputs.size() > 2 || shift == nullptr) return std::nullopt;
+  if (product == nullptr || shift == nullptr) return std::nullopt;
+  for (size_t i = 2; i < product->inputs.size(); ++i)
+    if (!product->inputs[i].empty() && !is_number(view, product->inputs[i], 0)) return std::nullopt;
   for (const auto& [offset, column_sums] : both_orders(*shift)) {
     if (is_sums(view, column_sums, product->inputs[1]))
       return Sums{product->inputs[0], offset, product->inputs[1]};

@@ -137,7 +137,7 @@ def test_shared_inputs_are_quantized_once(octavo, tmp_path):
         ones = constants[sums.input[0]]
         assert sums.op_type == "MatMulInteger" and list(sums.input)[1:] == [w + "_quantized"] and w + "_column_sums" not in constants
         assert ones.dtype == np.uint8 and ones.shape == (1, len(constants[w + "_quantized"])) and (ones == 1).all()
-        assert w not in constants and w + "_zero_point" not in constants
+        assert w not in constants and constants[w + "_zero_point"].dtype == np.int8 and constants[w + "_zero_point"] == 0
         assert sum(w + "_quantized" in n.input for n in model.graph.node) == 2  # the product, and the sums
     x = np.random.default_rng(1).standard_normal((3, 5, 8)).astype(F)
     assert np.abs(ours(out, {"x": x}) - session(out).run(None, {"x": x})[0]).max() < 1e-5
