@@ -136,9 +136,8 @@ void run(Flags& flags, Context& context) {
     return context.fail(found.error());
   const auto report = build_model(source, flags.output, flags.options, context.progress());
   if (!report) return context.fail(report.error());
-  for (const auto& note : report->smoothed.notes)
-    std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
   const auto& notes = report->smoothed.notes;  // the card has these; some are warnings as well
+  for (const auto& note : notes) std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
   for (const auto& warning : report->quantization.warnings)
     if (std::find(notes.begin(), notes.end(), warning) == notes.end())
       std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());

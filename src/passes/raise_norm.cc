@@ -21,9 +21,7 @@ bool is_number(const View& view, const std::string& value, double wanted) {
 std::string mean_of(const View& view, const std::string& value) {
   const Node* node = view.standard(view.skip(value), "ReduceMean");
   if (node == nullptr || node->int_or("keepdims", 1) != 1) return {};
-  std::vector<int64_t> axes = node->ints_or("axes", {});
-  if (axes.empty() && node->inputs.size() > 1)
-    axes = view.integers(node->inputs[1]).value_or(std::vector<int64_t>{});
+  const std::vector<int64_t> axes = view.axes(*node).value_or(std::vector<int64_t>{});
   if (axes.size() != 1 || !is_last_axis(axes[0], view.shape(node->inputs[0]))) return {};
   return node->inputs[0];
 }

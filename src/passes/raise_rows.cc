@@ -39,9 +39,7 @@ std::string reduced(const View& view, const std::string& value, const char* op,
   const std::string at = beside_number(view, view.standard(value, op, 2), 0);
   const Node* node = view.standard(at, reduction);
   if (node == nullptr || node->int_or("keepdims", 1) != 1) return {};
-  const bool listed = node->inputs.size() > 1 && !node->inputs[1].empty();
-  const auto axes =
-      listed ? view.integers(node->inputs[1]) : std::optional(node->ints_or("axes", {}));
+  const auto axes = view.axes(*node);
   if (!axes || axes->size() != 1 || !is_last_axis((*axes)[0], view.shape(node->inputs[0])))
     return {};
   return node->inputs[0];
@@ -132,13 +130,6 @@ std::optional<Sums> narrow_sums(const View& view, const std::string& value) {
   return s->q.empty() || s->zero.empty() ? std::nullopt : s;
 }
 
-bool is_first(const View& view, const Node& node) {
-  const bool listed = node.inputs.size() > 1 && !node.inputs[1].empty();
-  const auto axes =
-      listed ? view.integers(node.inputs[1]) : std::optional(node.ints_or("axes", {}));
-  return axes && axes->size() == 1 && (*axes)[0] == 0;
-}
-
 // q when the bytes are high = Floor(q / 256) and low = q - 256 high, behind each other.
 std::string joined(const View& view, const std::string& bytes, DType type) {
   const Node* concat = view.standard(bytes, "Concat", 2);
@@ -146,7 +137,7 @@ std::string joined(const View& view, const std::string& bytes, DType type) {
   std::string byte[2];
   for (size_t i = 0; i < 2; ++i) {
     const Node* stacked = view.standard(concat->inputs[i], "Unsqueeze");
-    if (stacked == nullptr || !is_first(view, *stacked)) return {};
+    if (stacked == nullptr || view.axes(*stacked) != std::vector<int64_t>{0}) return {};
     byte[i] = cast_from(view, stacked->inputs[0], type);
   }
   const Node* floor = view.standard(byte[0], "Floor");

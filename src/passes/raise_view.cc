@@ -224,6 +224,11 @@ std::optional<std::vector<int64_t>> View::integers(const std::string& value) con
   return integer_values(tensor);
 }
 
+std::optional<std::vector<int64_t>> View::axes(const Node& node) const {
+  if (node.inputs.size() > 1 && !node.inputs[1].empty()) return integers(node.inputs[1]);
+  return node.ints_or("axes", {});
+}
+
 std::string View::skip(const std::string& value) const {
   std::string at = value;
   for (int step = 0; step < kMaxSteps; ++step) {

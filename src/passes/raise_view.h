@@ -92,6 +92,9 @@ class View {
   std::optional<double> number(const std::string& value) const;
   // A list of integers, known before the graph runs.
   std::optional<std::vector<int64_t>> integers(const std::string& value) const;
+  // The axes of a node that has them as its second input or, in older opsets, as an attribute; none
+  // given: an empty list.
+  std::optional<std::vector<int64_t>> axes(const Node& node) const;
   // The tensor a value had in the probe run, or its constant bytes; undefined when unknown.
   Tensor probed(const std::string& value) const;
 

@@ -87,8 +87,7 @@ std::string wide_sentence(const json& report) {
   return std::to_string(wide) + " of " +
          std::to_string(quantization.at("quantized").get<uint64_t>()) +
          " MatMuls read activations of 16 bits, as two bytes, exact in 8-bit products with the "
-         "same INT8 "
-         "weights: " +
+         "same INT8 weights: " +
          number(100 * quantization.at("extra_macs").get<double>(), 1) +
          "% more multiplications, no weight byte more.\n";
 }

@@ -82,8 +82,7 @@ std::string page_retrieval(const ReportView& view) {
         html_figure(interval_plot(intervals, "change of nDCG@10 against FP32"),
                     "By language of the query, with 95% intervals of a bootstrap of what queries "
                     "gain or lose, with random signs. An interval that holds 0 is a change that "
-                    "the set cannot tell "
-                    "from none.");
+                    "the set cannot tell from none.");
   return out + html_table({"queries", "model", "nDCG@10", "change", "95% interval", "R@1", "R@10",
                            "same top 10", "rho", "anisotropy"},
                           "llrrrrrrrr", rows);
