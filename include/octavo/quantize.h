@@ -115,7 +115,8 @@ struct ProtectReport {
 };
 
 struct QuantizeReport {
-  uint64_t compensated = 0;  // weights that were not rounded to nearest
+  uint64_t compensated = 0;        // weights that were not rounded to nearest
+  uint64_t calibration_texts = 0;  // that the rounding was compensated for
   std::optional<ProtectReport> protection;
   std::optional<SizeChoice> size;
   struct Quantized {

@@ -14,9 +14,9 @@
 
 namespace octavo {
 
-// How alpha is searched, a site at a time, on a half of the calibration texts that the statistics
-// then do not see. The loss is 1 - cosine between the vectors of the FP32 and of the quantized
-// model.
+// How alpha is searched, a site at a time, on a half of the calibration texts, with statistics of
+// the other half; what is found is folded with those of all. The loss is 1 - cosine between the
+// vectors of the FP32 and of the quantized model.
 struct AlphaSearch {
   Activations activations = Activations::per_tensor;  // how the quantized model will run
   size_t evaluations = 80;                            // quantized models that are tried, at most
@@ -83,6 +83,7 @@ struct SmoothReport {
   std::vector<std::string> skipped;  // "node: reason"
   double difference = 0;             // measured, relative to the range of the output
   uint64_t calibration_texts = 0, calibration_tokens = 0;
+  std::vector<std::string> warnings;  // of few calibration texts
 };
 
 // Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were

@@ -45,4 +45,11 @@ CLI::Option* add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
   return alpha;
 }
 
+void refuse_search_options(const CLI::App& command, const AlphaFlags& flags) {
+  if (flags.automatic()) return;
+  for (const char* option : {"--search-log", "--evaluations"})
+    if (command.count(option) > 0)
+      throw CLI::ValidationError(option, "is for --alpha auto: a number is not searched");
+}
+
 }  // namespace octavo::cli

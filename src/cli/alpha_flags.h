@@ -20,4 +20,7 @@ struct AlphaFlags {
 // The option --alpha, whose default the caller may show otherwise.
 CLI::Option* add_alpha_flags(CLI::App& command, AlphaFlags& flags);
 
+// Options of a search that is not asked for are a wrong usage (CLI::ValidationError).
+void refuse_search_options(const CLI::App& command, const AlphaFlags& flags);
+
 }  // namespace octavo::cli

@@ -138,10 +138,10 @@ void run(Flags& flags, Context& context) {
   if (!report) return context.fail(report.error());
   const auto& notes = report->smoothed.notes;  // the card has these; some are warnings as well
   for (const auto& note : notes) std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
-  for (const auto& warning : report->quantization.warnings)
-    if (std::find(notes.begin(), notes.end(), warning) == notes.end())
-      std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
-  warn_of_small_calibration(report->smoothing);
+  warn(report->smoothing.warnings, notes);
+  auto said = notes;
+  said.insert(said.end(), report->smoothing.warnings.begin(), report->smoothing.warnings.end());
+  warn(report->quantization.warnings, said);
   if (flags.json) {
     print_json(flags, context);
   } else {
@@ -153,6 +153,8 @@ void run(Flags& flags, Context& context) {
 // What makes no sense with the profile is a wrong usage, before anything is read.
 void refuse_choices(const CLI::App& command, const BuildOptions& options) {
   if (options.profile == Profile::compat) {
+    if (command.count("--no-rotate") > 0)
+      throw CLI::ValidationError("--no-rotate", "--profile compat rotates nothing: leave it out");
     const bool spends = options.max_extra_macs.value_or(0) > 0;
     for (const char* option : {"--protect", "--target-cos", "--max-extra-macs", "--protect-log"})
       if (command.count(option) > 0 && (spends || std::string_view(option) != "--max-extra-macs"))
@@ -200,6 +202,7 @@ void add_build(CLI::App& app, Context& context) {
                    "with --profile accurate: regular expression searched for in node names; nodes "
                    "that match get 16-bit activations. Repeatable")
       ->expected(1)
+      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_protect_flags(*command, flags->protect);
   add_max_size(*command, flags->options.max_size,
@@ -220,6 +223,7 @@ void add_build(CLI::App& app, Context& context) {
   command
       ->add_option("--probe", flags->probe,
                    "built-in probe texts: small (6), or wide (285 in 31 languages and code)")
+      ->check(probe_name())
       ->type_name("NAME")
       ->default_str("small")
       ->excludes(texts);
@@ -257,6 +261,7 @@ void add_build(CLI::App& app, Context& context) {
     flags->options.target_cos = flags->protect.target_cos;
     flags->options.max_extra_macs = flags->protect.max_extra_macs;
     refuse_choices(*command, flags->options);
+    refuse_search_options(*command, flags->alpha);
     flags->options.protect_log = flags->protect.log;
     // Wherever the folder was: the card is the same.
     flags->options.command_line = canonical_command(*command, {"--output", "--json", "--why",

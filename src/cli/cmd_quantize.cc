@@ -44,7 +44,8 @@ using Json = nlohmann::ordered_json;
 Json to_json(const QuantizeReport& r) {
   Json out = {{"bytes_before", r.bytes_before}, {"bytes_after", r.bytes_after},
               {"quantized", Json::array()},     {"kept", Json::array()},
-              {"compensated", r.compensated},   {"warnings", r.warnings}};
+              {"compensated", r.compensated},   {"calibration_texts", r.calibration_texts},
+              {"warnings", r.warnings}};
   if (r.protection) {
     Json sites = Json::array();
     for (const auto& site : r.protection->sites)
@@ -102,6 +103,10 @@ void print(const QuantizeReport& r) {
     std::printf("\nembedding table %s: %s -> %s, %s\n", r.table.name.c_str(),
                 human_bytes(r.table.bytes_before).c_str(), human_bytes(r.table.bytes_after).c_str(),
                 name_of(r.table.type));
+  if (r.calibration_texts > 0)
+    std::printf("\n%llu weights rounded to make up for each other on %llu calibration texts\n",
+                static_cast<unsigned long long>(r.compensated),
+                static_cast<unsigned long long>(r.calibration_texts));
   std::printf("\n%zu nodes quantized, %zu kept; weights %s -> %s\n", r.quantized.size(),
               r.kept.size(), human_bytes(r.bytes_before).c_str(),
               human_bytes(r.bytes_after).c_str());
@@ -137,6 +142,30 @@ struct Arguments {
   bool json = false;
 };
 
+// What makes no sense together, or would have no effect, is a wrong usage before anything is read.
+void refuse_choices(const CLI::App& command, const Arguments& args) {
+  const QuantizeOptions& o = args.options;
+  const auto refuse = [&](const char* option, bool when, const char* why) {
+    if (command.count(option) > 0 && when) throw CLI::ValidationError(option, why);
+  };
+  const bool bytes = o.per_channel && !o.reduce_range && o.weight_type == WeightType::qint8;
+  refuse("--clip", !bytes,
+         "chooses scales of 8-bit channels: it needs --per-channel and qint8, and no "
+         "--reduce-range");
+  refuse("--compensate", !bytes || o.clip,
+         "keeps the scales of 8-bit channels: it needs --per-channel and qint8, and neither "
+         "--reduce-range nor --clip");
+  const bool per_token = o.activations == Activations::per_token;
+  for (const char* option : {"--protect", "--target-cos", "--max-extra-macs"})
+    refuse(option, !per_token,
+           "gives 16-bit activations to some nodes where the others have one scale a token: it "
+           "goes with --activations per-token");
+  refuse("--protect-log", !o.search, "is for --target-cos and --max-extra-macs");
+  for (const char* option : {"--tokenizer", "--calibration"})
+    refuse(option, !o.search && !args.compensated,
+           "is for --target-cos, --max-extra-macs and --compensate: nothing else reads texts");
+}
+
 }  // namespace
 
 void add_quantize(CLI::App& app, Context& context) {
@@ -164,6 +193,7 @@ void add_quantize(CLI::App& app, Context& context) {
                    "regular expression (ECMAScript) searched for in node names; nodes that match "
                    "stay FP32. Repeatable")
       ->expected(1)
+      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--activations", o.activations,
@@ -176,6 +206,7 @@ void add_quantize(CLI::App& app, Context& context) {
                    "regular expression searched for in node names; nodes that match get "
                    "per-token-16 where the others get per-token. Repeatable")
       ->expected(1)
+      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_protect_flags(*command, args->protect);
   command
@@ -213,8 +244,9 @@ void add_quantize(CLI::App& app, Context& context) {
   command->add_flag("--external-data", o.external_data,
                     "weights in OUT.data beside OUT (always so above 2 GB)");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
-  command->callback([args, &context] {
+  command->callback([args, command, &context] {
     args->options.search = args->protect.search();
+    refuse_choices(*command, *args);
     if (args->options.search) {
       args->options.search->tokenizer = args->tokenizer;
       args->options.search->calibration = args->calibration;
@@ -225,8 +257,7 @@ void add_quantize(CLI::App& app, Context& context) {
     const auto report =
         quantize_model(args->input, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
-    for (const auto& warning : report->warnings)
-      std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
+    warn(report->warnings);
     if (args->json) {
       std::puts(to_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     } else {

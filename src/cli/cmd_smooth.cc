@@ -92,6 +92,7 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
           {"rotated_width", r.rotated_width},
           {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
           {"difference", r.difference},
+          {"warnings", r.warnings},
           {"sites", std::move(sites)},
           {"skipped", r.skipped}};
 }
@@ -118,9 +119,10 @@ void print(const AlphaSearchReport& r) {
               r.trials.size(), static_cast<unsigned long long>(r.texts));
   for (const auto& trial : r.trials)
     if (trial.kept) std::printf("  %-40s 1 - cos %.6f\n", trial.what.c_str(), trial.loss);
-  std::printf("  on the other texts: %.6f, best single alpha (%.2f) %.6f%s\n", r.confirmed, r.fixed,
-              r.confirmed_fixed,
-              r.refused ? "; what was found is no better there, so the single alpha is used" : "");
+  std::printf(
+      "  on the other texts: %.6f, best single alpha (%.2f) %.6f%s\n", r.confirmed, r.fixed,
+      r.confirmed_fixed,
+      r.refused ? "; the gain there is not more than chance, so the single alpha is used" : "");
 }
 
 void print(const Arguments& args, const SmoothReport& r) {
@@ -183,12 +185,13 @@ void add_smooth(CLI::App& app, Context& context) {
                    "folder with tokenizer.json and the config files (default: the model's)")
       ->type_name("DIR");
   const CLI::Option* alpha = add_alpha_flags(*command, args->alpha);
-  command
-      ->add_option("--activations", args->activations,
-                   "with --alpha auto: the scales that the quantized model will run with")
-      ->type_name("HOW")
-      ->check(CLI::IsMember({"per-tensor", "per-token"}))
-      ->capture_default_str();
+  const CLI::Option* activations =
+      command
+          ->add_option("--activations", args->activations,
+                       "with --alpha auto: the scales that the quantized model will run with")
+          ->type_name("HOW")
+          ->check(CLI::IsMember({"per-tensor", "per-token"}))
+          ->capture_default_str();
   command
       ->add_option(
           "--factors", args->options.factors,
@@ -207,9 +210,13 @@ void add_smooth(CLI::App& app, Context& context) {
                     "first rotate the residual stream (RMSNorm models): no channel of what the "
                     "MatMuls after a norm read is large then. One MatMul is added, at the end");
   command->add_flag("--json", args->json, "everything, for scripts, on stdout");
-  command->callback([args, alpha, &context] {
+  command->callback([args, alpha, activations, command, &context] {
     if (args->options.factors == Activations::per_token_16 && alpha->count() > 0)
       throw CLI::ValidationError("--factors", "per-token-16 goes without --alpha");
+    refuse_search_options(*command, args->alpha);
+    if (activations->count() > 0 && !args->alpha.automatic())
+      throw CLI::ValidationError("--activations",
+                                 "is for --alpha auto: nothing else runs the model");
     args->options.tokenizer = args->tokenizer;
     args->options.calibration = args->calibration;
     if (args->rotate) args->options.rotate = RotateResidual::yes;
@@ -224,7 +231,7 @@ void add_smooth(CLI::App& app, Context& context) {
     }
     const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
-    warn_of_small_calibration(*report);
+    warn(report->warnings);
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.
       std::puts(

@@ -139,6 +139,7 @@ void add_verify(CLI::App& app, Context& context) {
   command
       ->add_option("--probe", flags->probe,
                    "built-in probe texts: small (6), or wide (285 in 31 languages and code)")
+      ->check(probe_name())
       ->type_name("NAME")
       ->excludes(texts);
   command

@@ -49,9 +49,8 @@ void add_build(CLI::App& app, Context& context);
 std::string fixed(double value, int decimals);  // "0.98713"
 std::string human_bytes(uint64_t bytes);        // "622.3 MB" (powers of ten)
 
-// Says on stderr when a model was calibrated on so few texts that they hardly stand for what it
-// will read.
-void warn_of_small_calibration(const SmoothReport& smoothing);
+// On stderr, but for those that were said already.
+void warn(const std::vector<std::string>& warnings, const std::vector<std::string>& said = {});
 
 void add_quantize(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);

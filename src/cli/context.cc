@@ -69,16 +69,10 @@ std::string fixed(double value, int decimals) {
   return text;
 }
 
-void warn_of_small_calibration(const SmoothReport& smoothing) {
-  constexpr uint64_t kFew = 32;
-  // A search keeps some for itself.
-  const uint64_t texts =
-      smoothing.calibration_texts + (smoothing.search ? smoothing.search->texts : 0);
-  if (texts >= kFew) return;
-  std::fprintf(stderr,
-               "octavo: warning: calibrated on %llu text%s; a hundred or more, short and long, of "
-               "the kind that the model will read, make a better model\n",
-               static_cast<unsigned long long>(texts), texts == 1 ? "" : "s");
+void warn(const std::vector<std::string>& warnings, const std::vector<std::string>& said) {
+  for (const std::string& warning : warnings)
+    if (std::find(said.begin(), said.end(), warning) == said.end())
+      std::fprintf(stderr, "octavo: warning: %s\n", warning.c_str());
 }
 
 std::string human_bytes(uint64_t bytes) {

@@ -91,7 +91,8 @@ void add_smooth_report(nb::module_& module) {
       .def_prop_ro("skipped", texts(&SmoothReport::skipped))
       .def_ro("difference", &SmoothReport::difference)
       .def_ro("calibration_texts", &SmoothReport::calibration_texts)
-      .def_ro("calibration_tokens", &SmoothReport::calibration_tokens);
+      .def_ro("calibration_tokens", &SmoothReport::calibration_tokens)
+      .def_prop_ro("warnings", texts(&SmoothReport::warnings));
 }
 
 void add_protect_report(nb::module_& module) {
@@ -141,6 +142,7 @@ void add_quantize_report(nb::module_& module) {
       .def_ro("table", &QuantizeReport::table)
       .def_ro("protection", &QuantizeReport::protection)
       .def_ro("compensated", &QuantizeReport::compensated)
+      .def_ro("calibration_texts", &QuantizeReport::calibration_texts)
       .def_prop_ro("warnings", texts(&QuantizeReport::warnings))
       .def_ro("bytes_before", &QuantizeReport::bytes_before)
       .def_ro("bytes_after", &QuantizeReport::bytes_after);

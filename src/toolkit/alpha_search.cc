@@ -37,12 +37,12 @@ double mean_of(std::span<const double> losses, size_t phase) {
   return sum / static_cast<double>(count);
 }
 
-// Whether `now` is better than `before` on the even texts by more than chance.
-bool helps(std::span<const double> now, std::span<const double> before) {
+// Whether `now` is better than `before` on every second text, from `phase`, by more than chance.
+bool helps(std::span<const double> now, std::span<const double> before, size_t phase) {
   double sum = 0;
   double squares = 0;
   double count = 0;
-  for (size_t i = 0; i < now.size(); i += 2, ++count) {
+  for (size_t i = phase; i < now.size(); i += 2, ++count) {
     const double difference = now[i] - before[i];
     sum += difference;
     squares += difference * difference;
@@ -69,7 +69,7 @@ class Search {
     choice_.loss = mean_of(best_.losses, 0);
     choice_.confirmed_fixed = mean_of(fixed.losses, 1);
     choice_.confirmed = mean_of(best_.losses, 1);
-    choice_.refused = choice_.confirmed > choice_.confirmed_fixed;
+    choice_.refused = best_.alphas != fixed.alphas && !helps(best_.losses, fixed.losses, 1);
     choice_.alphas = choice_.refused ? fixed.alphas : best_.alphas;
     report(progress_, "search alpha", limit_, limit_);
     return std::move(choice_);
@@ -144,7 +144,7 @@ class Search {
       if (!changed) break;
       const double shown = alphas[part.sites.front()];
       OCTAVO_TRY(Candidate tried, judge(std::move(alphas), name(describe(part), shown)));
-      if (!helps(tried.losses, best_.losses)) break;
+      if (!helps(tried.losses, best_.losses, 0)) break;
       choice_.trials.back().kept = true;
       best_ = std::move(tried);
       moved = true;

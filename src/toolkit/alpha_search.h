@@ -11,7 +11,9 @@
 //    the result and the best single alpha: the search cannot publish its own luck
 //
 // A step helps when the mean of the paired differences is below zero by more than its standard
-// error; without that, most of what 100 trials find on 70 texts is noise.
+// error; without that, most of what 100 trials find on 70 texts is noise. The same holds for the
+// result in 3: with any gain for enough, SmolLM2 got alphas that were 22% better on the texts of
+// the search, 3% on those of 3 (0.7 standard errors) and 8% worse on 285 others.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -71,7 +72,8 @@ std::string today() {
   return text;
 }
 
-// The work folder's name has the process id in it: it must not reach the report.
+// The work folder's name has the process id in it, and it is gone afterwards: neither the report
+// nor an error names it.
 void forget_folder(const fs::path& folder, std::vector<std::string>& notes) {
   for (std::string& note : notes)
     for (const std::string& name : {folder.string() + "/", folder.string()})
@@ -111,6 +113,15 @@ class Build {
   }
 
   Result<BuildReport> run() {
+    auto made = take_steps();
+    if (made) return made;
+    std::vector<std::string> message = {made.error().message};
+    forget_folder(folder_, message);
+    return Error{made.error().code, std::move(message.front())};
+  }
+
+ private:
+  Result<BuildReport> take_steps() {
     OCTAVO_TRY(const auto previous, read_last_report(output_));
     OCTAVO_CHECK(import());
     OCTAVO_CHECK(find_left_over(previous));
@@ -124,7 +135,6 @@ class Build {
     return std::move(input_.build);
   }
 
- private:
   BuildReport& build() { return input_.build; }
   const BuildOptions& options() const { return input_.options; }
 
@@ -143,7 +153,14 @@ class Build {
         left_over(output_, snapshot_file_names(), build().import.files);
     std::vector<std::string> foreign;
     for (const std::string& name : left) (lists(previous, name) ? left_ : foreign).push_back(name);
-    return check_nothing_left(output_, foreign);
+    OCTAVO_CHECK(check_nothing_left(output_, foreign));
+    std::map<std::string, std::string> made;
+    for (const std::string& name : build().import.files) {
+      if (name == kFp32 || name == sidecar(kFp32)) continue;
+      OCTAVO_TRY(const auto file, MappedFile::open(folder_ / name));
+      made[name].assign(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+    }
+    return check_models_keep_files(output_, {kInt8, kVanilla}, made);
   }
 
   // Before anything long: a size that cannot be reached costs no search.

@@ -130,6 +130,14 @@ class Sizes {
 
 }  // namespace
 
+void warn_of_few_texts(uint64_t texts, std::vector<std::string>& warnings) {
+  constexpr uint64_t kFew = 32;
+  if (texts >= kFew) return;
+  warnings.push_back("calibrated on " + std::to_string(texts) + " text" + (texts == 1 ? "" : "s") +
+                     "; a hundred or more, short and long, of the kind that the model will read, "
+                     "make a better model");
+}
+
 Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenizer,
                                                        std::span<const std::string> texts,
                                                        size_t max_length) {

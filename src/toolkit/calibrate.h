@@ -19,6 +19,9 @@ namespace octavo {
 // The built-in set: short and long texts in many languages and code, written for this project.
 std::span<const std::string> default_calibration_texts();
 
+// Adds a warning where a model that is calibrated on that many texts would be worse than it can be.
+void warn_of_few_texts(uint64_t texts, std::vector<std::string>& warnings);
+
 // Token ids of every text, cut at max_length tokens; texts without any token are left out. Errors:
 // no token at all.
 Result<std::vector<std::vector<int64_t>>> tokenize_all(const Tokenizer& tokenizer,

@@ -31,7 +31,8 @@ std::string html_scaled(const nlohmann::json& document, const std::string& point
 std::string html_text(const nlohmann::json& document, const std::string& pointer,
                       size_t characters = 400);
 
-// A table; cells hold HTML. Cells of columns in `right` (a letter each, 'r' or 'l') are aligned so.
+// A table; cells hold HTML. `align` has a letter a column, 'r' or 'l'. A column that is empty in
+// all rows is left out: not every build has an alpha or a vanilla variant.
 std::string html_table(const std::vector<std::string>& header, std::string_view align,
                        const std::vector<std::vector<std::string>>& rows);
 

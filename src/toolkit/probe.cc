@@ -1,5 +1,6 @@
 #include "toolkit/probe.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/thread_shortage.h"
@@ -41,22 +42,38 @@ Result<std::vector<float>> encode_each(const Encoder& encoder,
   return rows;
 }
 
+struct Cut {
+  size_t text, from, to;
+};
+
+// One note for all, whatever their number: three hundred lines are read by nobody.
+std::string note_of(const std::vector<Cut>& cuts) {
+  constexpr size_t kNamed = 8;
+  const auto& longest = *std::ranges::max_element(cuts, {}, &Cut::from);
+  std::string note = cuts.size() == 1 ? "text " : std::to_string(cuts.size()) + " texts (";
+  for (size_t i = 0; i < std::min(cuts.size(), kNamed); ++i)
+    note += (i == 0 ? "" : ", ") + std::to_string(cuts[i].text + 1);
+  if (cuts.size() > kNamed) note += ", ...";
+  return note + (cuts.size() == 1 ? ": cut from " : "): cut, the longest from ") +
+         std::to_string(longest.from) + " to " + std::to_string(longest.to) + " tokens";
+}
+
 // The ids of every text; what was cut is noted, never silent.
 Result<std::vector<std::vector<int64_t>>> tokenize(const Tokenizer& tokenizer,
                                                    std::span<const std::string> texts,
                                                    size_t max_length,
                                                    std::vector<std::string>& notes) {
   std::vector<std::vector<int64_t>> out;
+  std::vector<Cut> cuts;
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::string where = "text " + std::to_string(i + 1);
     OCTAVO_TRY(auto encoding, tokenizer.encode(texts[i], max_length).within(where));
     if (encoding.ids.empty())
       return Error{Code::invalid_input, where + ": has no tokens, so it has no embedding"};
-    if (encoding.truncated())
-      notes.push_back(where + ": cut from " + std::to_string(encoding.full_length) + " to " +
-                      std::to_string(encoding.ids.size()) + " tokens");
+    if (encoding.truncated()) cuts.push_back({i, encoding.full_length, encoding.ids.size()});
     out.push_back(std::move(encoding.ids));
   }
+  if (!cuts.empty()) notes.push_back(note_of(cuts));
   return out;
 }
 

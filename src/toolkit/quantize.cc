@@ -14,6 +14,7 @@
 #include "passes/palette.h"
 #include "passes/quantize_dynamic.h"
 #include "passes/quantize_table.h"
+#include "toolkit/calibrate.h"
 #include "toolkit/compensate.h"
 #include "toolkit/name_in.h"
 #include "toolkit/quantize_protect.h"
@@ -104,15 +105,24 @@ Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& si
   }
 }
 
-Result<size_t> round_weights(Model& model, const std::filesystem::path& file,
-                             const QuantizeDynamicOptions& how, const CompensatedRounds& options,
-                             TextShare share, const Progress& progress) {
+struct Rounded {
+  size_t weights = 0, texts = 0;
+  std::vector<std::string> warnings;
+};
+
+Result<Rounded> round_weights(Model& model, const std::filesystem::path& file,
+                              const QuantizeDynamicOptions& how, const CompensatedRounds& options,
+                              TextShare share, const Progress& progress) {
   std::filesystem::path folder = options.tokenizer;
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const auto texts,
              share_of_texts(folder, options.calibration, options.max_length, share));
   OCTAVO_CHECK(inline_functions(model));
-  return compensate(model, how, texts.ids, {}, how.pool, progress);
+  Rounded rounded;
+  OCTAVO_TRY(rounded.weights, compensate(model, how, texts.ids, {}, how.pool, progress));
+  rounded.texts = texts.ids.size();
+  warn_of_few_texts(texts.of, rounded.warnings);
+  return rounded;
 }
 
 Error nothing_to_do(const QuantizeReport& report) {
@@ -186,7 +196,7 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     OCTAVO_TRY(size, choose_size(file.model, how, plan, how.pool).within(input.string()));
   }
   std::optional<Model> rounded;
-  size_t compensated = 0;
+  Rounded compensated;
   if (options.compensate) {
     rounded = file.model;
     const TextShare share = options.search ? TextShare::statistics : TextShare::all;
@@ -236,7 +246,10 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   // Rounded to nearest, no text was seen before.
   if (protection && !options.compensate) protection->held_out = true;
   if (protection && !protection->held_out) done.report.warnings.push_back(kJudgedBySeen);
-  done.report.compensated = compensated;
+  done.report.compensated = compensated.weights;
+  done.report.calibration_texts = compensated.texts;
+  done.report.warnings.insert(done.report.warnings.end(), compensated.warnings.begin(),
+                              compensated.warnings.end());
   done.report.size = std::move(size);
   done.report.protection = std::move(protection);
   return std::move(done.report);

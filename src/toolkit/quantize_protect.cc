@@ -92,9 +92,13 @@ Result<SharedTexts> share_of_texts(const fs::path& folder, const fs::path& calib
   if (settings.positions != 0) length = std::min(length, settings.positions);
   OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
   if (all.empty()) return Error{Code::invalid_input, "there is no calibration text"};
-  if (share == TextShare::all) return SharedTexts{std::move(all)};
-  if (all.size() == 1) return SharedTexts{std::move(all), true};
   SharedTexts out;
+  out.of = all.size();
+  out.whole = share != TextShare::all && all.size() == 1;
+  if (share == TextShare::all || out.whole) {
+    out.ids = std::move(all);
+    return out;
+  }
   for (size_t i = share == TextShare::statistics ? 0 : 1; i < all.size(); i += 2)
     out.ids.push_back(std::move(all[i]));
   return out;

@@ -71,6 +71,10 @@ std::string page_retrieval(const ReportView& view) {
     }
     intervals.push_back(std::move(interval));
   }
+  std::vector<std::pair<std::string, int>> legend;
+  for (const Interval::Part& part : intervals.front().parts)
+    for (const ReportVariant& variant : kReportVariants)
+      if (variant.colour == part.colour) legend.emplace_back(variant.name, variant.colour);
   std::string out = html_heading("Retrieval") +
                     html_paragraph("Set " + view.text("/retrieval/set/name") + ": " +
                                    view.whole("/retrieval/set/documents") + " documents, " +
@@ -78,7 +82,7 @@ std::string page_retrieval(const ReportView& view) {
                                    " queries, ranked by cosine. The reference is the FP32 model.");
   if (!intervals.front().parts.empty())
     out +=
-        plot_legend({{"model.int8.onnx", 2}, {"model.int8.vanilla.onnx", 1}}) +
+        plot_legend(legend) +
         html_figure(interval_plot(intervals, "change of nDCG@10 against FP32"),
                     "By language of the query, with 95% intervals of a bootstrap of what queries "
                     "gain or lose, with random signs. An interval that holds 0 is a change that "

@@ -140,7 +140,8 @@ std::string page_alpha_search(const ReportView& view) {
                         " calibration texts that the statistics did not see. " +
                         (kept < 2  ? "No site gained from an alpha of its own: all have the same."
                          : refused ? "The search was <b>refused</b>: on the texts that it did not "
-                                     "see either, one alpha for all sites was better, and is used."
+                                     "see either, its gain over one alpha for all sites was not "
+                                     "more than chance; that one is used."
                                    : "The texts that the search did not see either confirmed it: "
                                      "each site has its own alpha.")) +
          html_table(

@@ -51,15 +51,15 @@ Result<SizeChoice> choose_size(const Model& model, const QuantizeDynamicOptions&
     OCTAVO_TRY(const uint64_t own, onnx_size(copy, plan.output, plan.writing));
     const uint64_t bytes = own + plan.beside;
     choice.forms.push_back({candidate, bytes});
-    known += std::string(known.empty() ? "" : ", ") + grouped_digits(bytes) + " with a " +
-             name_of(candidate) + " table";
+    known += std::string(known.empty() ? "" : ", ") + grouped_digits(bytes) +
+             " with the embedding table in " + name_of(candidate);
   }
   const auto fits = std::find_if(choice.forms.begin(), choice.forms.end(),
                                  [&](const SizeChoice::Form& f) { return f.bytes <= plan.limit; });
   if (fits == choice.forms.end())
     return Error{Code::invalid_input, "max-size " + grouped_digits(plan.limit) +
-                                          " bytes cannot be reached: all files take " + known +
-                                          "; weights are in 8 bits already"};
+                                          " bytes cannot be reached: all files take at least " +
+                                          known + "; weights are in 8 bits already"};
   choice.chosen = static_cast<size_t>(fits - choice.forms.begin());
   return choice;
 }

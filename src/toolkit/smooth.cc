@@ -56,6 +56,7 @@ class Smoothing {
     std::vector<double> alphas(groups_.groups.size(), options_.alpha);
     if (options_.search) {
       OCTAVO_TRY(alphas, search());
+      stats_ = std::move(stats_of_all_);
     }
     OCTAVO_TRY(sites_, smoothquant(model_, groups_, stats_, alphas, pool_));
     OCTAVO_CHECK(compare());
@@ -172,6 +173,11 @@ class Smoothing {
     for (const SmoothGroup& group : groups_.groups) values.push_back(group.input);
     OCTAVO_TRY(stats_, calibrate(model, texts_, values, gathered(), progress_));
     stats_.shapes = std::move(shapes);
+    if (!options_.search) return Done{};
+    std::vector<Ids> all = texts_;
+    all.insert(all.end(), held_out_.begin(), held_out_.end());
+    OCTAVO_TRY(stats_of_all_, calibrate(model, all, values, gathered(), progress_));
+    stats_of_all_.shapes = stats_.shapes;
     return Done{};
   }
 
@@ -307,6 +313,7 @@ class Smoothing {
     report.difference = difference_;
     report.calibration_texts = stats_.texts;
     report.calibration_tokens = stats_.tokens;
+    warn_of_few_texts(stats_.texts, report.warnings);
     return report;
   }
 
@@ -323,6 +330,7 @@ class Smoothing {
   std::vector<Signature::Input> inputs_;
   SmoothGroups groups_;
   CalibrationStats stats_;
+  CalibrationStats stats_of_all_;  // of a search: the found alphas are folded with these
   std::vector<std::vector<Tensor>> expected_;
   std::vector<SmoothedGroup> sites_;
   double difference_ = 0;

@@ -230,7 +230,7 @@ def test_a_size_is_kept_to_the_byte_or_refused(build, tiny, tmp_path, name, prof
         assert size_of(folder) == smaller["bytes"]
     refused, folder = made(forms[-1]["bytes"] - 1, check=False)
     assert refused.returncode == 3 and "cannot be reached" in refused.stderr and not (folder / "README.md").exists()
-    assert f"{forms[-1]['bytes']:,} with a int8 table" in refused.stderr
+    assert f"{forms[-1]['bytes']:,} with the embedding table in int8" in refused.stderr
 
 
 def test_one_calibration_text_is_enough(build, tiny, tmp_path):

@@ -39,6 +39,9 @@ def test_usage_errors_say_what_is_wrong(octavo):
         (["quantize", "a", "b", "--activations", "int4"], '"int4" is not one of per-tensor, per-token, per-token-16'),
         (["build", "a", "-o", "b", "--alpha", "1.5"], '--alpha: "1.5" is neither a number from 0 to 1 nor auto'),
         (["verify", "a", "--against", "b", "--min-cos", "nan"], '--min-cos: "nan" is not a number from -1 to 1'),
+        (["verify", "a", "--against", "b", "--probe", "huge"], '--probe: no probe named "huge"; there are: small, wide'),
+        (["quantize", "a", "b", "--exclude", "a("], '--exclude: "a(" is not a regular expression (ECMAScript): '),
+        (["build", "a", "-o", "b", "--profile", "accurate", "--protect", "["], '--protect: "[" is not a regular expression'),
         (["bench", "m", "--seconds", "0"], '--seconds: "0" is not a number from 0.001 to 3600'),
         (["bench", "m", "--lengths", "8,0"], '--lengths: "0" is not a whole number'),
     ):
@@ -46,6 +49,27 @@ def test_usage_errors_say_what_is_wrong(octavo):
         assert done.returncode == 2 and message in done.stderr, (arguments, done.stderr)
         assert done.stderr.count("\n") == 2 and max(map(len, done.stderr.splitlines())) < 160, done.stderr
         assert done.stderr.startswith("octavo") and done.stderr.endswith("--help for more information.\n")
+
+
+def test_options_without_effect_are_wrong(octavo, tmp_path):
+    """Taken in silence they would let a user believe in what never was; nothing is read before."""
+    for arguments, message in (
+        (["build", "a", "-o", "b", "--no-rotate"], "--no-rotate: --profile compat rotates nothing"),
+        (["build", "a", "-o", "b", "--search-log", "l"], "--search-log: is for --alpha auto"),
+        (["smooth", "--fp32", "a", "-o", "b", "--evaluations", "20", "--alpha", "0.5"], "--evaluations: is for --alpha auto"),
+        (["smooth", "--fp32", "a", "-o", "b", "--activations", "per-token"], "--activations: is for --alpha auto"),
+        (["quantize", "a", "b", "--clip"], "--clip: chooses scales of 8-bit channels: it needs --per-channel"),
+        (["quantize", "a", "b", "--compensate"], "--compensate: keeps the scales of 8-bit channels: it needs --per-channel"),
+        (["quantize", "a", "b", "--compensate", "--per-channel", "--clip"], "--compensate: keeps the scales"),
+        (["quantize", "a", "b", "--protect", "x"], "--protect: gives 16-bit activations to some nodes"),
+        (["quantize", "a", "b", "--max-extra-macs", "15%"], "goes with --activations per-token"),
+        (["quantize", "a", "b", "--protect-log", "l"], "--protect-log: is for --target-cos and --max-extra-macs"),
+        (["quantize", "a", "b", "--tokenizer", "t"], "--tokenizer: is for --target-cos, --max-extra-macs and --compensate"),
+        (["quantize", "a", "b", "--calibration", "t"], "nothing else reads texts"),
+    ):
+        done = octavo(*arguments, check=False, cwd=tmp_path)
+        assert done.returncode == 2 and message in done.stderr, (arguments, done.stderr)
+        assert done.stderr.count("\n") == 2 and max(map(len, done.stderr.splitlines())) < 160, done.stderr
 
 
 def test_lists_by_commas(octavo, tiny, tmp_path):

@@ -57,7 +57,7 @@ def relative(a, b):
 
 
 def smooth(octavo, fp32, out, tokenizer, *more):
-    alpha = [] if "per-token-16" in more else ["--alpha", "0.8"]
+    alpha = [] if "per-token-16" in more or "--alpha" in more else ["--alpha", "0.8"]
     done = octavo("smooth", "--fp32", fp32, "--output", out, "--tokenizer", tokenizer, *alpha, *more, "--json")
     return json.loads(done.stdout)
 
@@ -156,6 +156,25 @@ def test_minilm(octavo, minilm, calibration, tmp_path):
     # Four inputs a layer: qkv and up read a norm that also feeds the residual, down reads a GELU.
     assert len(folded) == 4 * 6 and folded.count("explicit Mul") == 3 * 6
     assert better.mean() > vanilla.mean() and better.mean() >= 0.995 and better.min() >= 0.97
+
+
+def test_a_searched_alpha_is_folded_with_all_texts(octavo, tiny, tmp_path):
+    """7 evaluations are the grid: what is found is one alpha, and the model that of the same number given."""
+    octavo("import", tiny / "bert", "-o", tmp_path)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(PROBE[:12]) + "\n")
+    made, alpha = [], ["auto", "--evaluations", "7"]
+    for folder in (tmp_path / "searched", tmp_path / "given"):
+        folder.mkdir()
+        report = smooth(octavo, tmp_path / "model.onnx", folder / "s.onnx", tmp_path, "--calibration", texts, "--alpha", *alpha)
+        assert report["calibration"]["texts"] == 12
+        assert report["warnings"] == ["calibrated on 12 texts; a hundred or more, short and long, of the kind that the model will "
+                                      "read, make a better model"]
+        if report["search"]:
+            assert report["search"]["texts"] == 6
+            alpha = [str(report["search"]["fixed"])]
+        made.append([file.read_bytes() for file in sorted(folder.iterdir())])
+    assert made[0] == made[1] and len(made[0]) == 2
 
 
 @pytest.mark.parametrize("file", sorted((GOLDEN / "foreign").glob("*.onnx")), ids=lambda f: f.stem)

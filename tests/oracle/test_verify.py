@@ -1,6 +1,7 @@
 """octavo verify: its numbers against numpy and onnxruntime, and against what transformers said."""
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -152,6 +153,11 @@ def test_cut_texts_are_noted(octavo, tiny_bert, tmp_path):
     (tmp_path / "long.txt").write_text("a short one\n" + "word " * 2000 + "\n")
     done = octavo("verify", tiny_bert, "--against", tiny_bert / "model.onnx", "--texts", tmp_path / "long.txt")
     assert "note: text 2: cut from" in done.stderr and "text 1" not in done.stderr
+    # Many are one line.
+    (tmp_path / "long.txt").write_text("".join("word " * (100 + 100 * i) + "\n" for i in range(12)) + "a short one\n")
+    done = octavo("verify", tiny_bert, "--against", tiny_bert / "model.onnx", "--texts", tmp_path / "long.txt")
+    notes = [line for line in done.stderr.splitlines() if "cut" in line]
+    assert len(notes) == 1 and re.search(r"note: 12 texts \(1, 2, .*, 8, \.\.\.\): cut, the longest from \d+ to \d+ tokens$", notes[0])
 
 
 @pytest.mark.torch

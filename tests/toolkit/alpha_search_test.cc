@@ -73,6 +73,7 @@ TEST(AlphaSearch, FindsTheAlphaOfARoleAndOfADepth) {
 
 TEST(AlphaSearch, NoiseMovesNothing) {
   size_t moved = 0;
+  size_t refused = 0;
   for (unsigned seed = 0; seed < 20; ++seed) {
     Bowl bowl{std::vector<double>(8, 0.5)};
     bowl.random.seed(seed);
@@ -82,8 +83,10 @@ TEST(AlphaSearch, NoiseMovesNothing) {
     // What chance moved must not have made the confirmed loss worse.
     EXPECT_LE(found->refused ? found->confirmed_fixed : found->confirmed, found->confirmed_fixed);
     for (const double alpha : found->alphas) moved += std::abs(alpha - found->fixed) > 0.2 ? 1 : 0;
+    refused += found->refused ? 1 : 0;
   }
-  EXPECT_LT(moved, 16U);  // of 160 sites
+  EXPECT_LT(moved, 8U);  // of 160 sites
+  EXPECT_GE(refused, 5U);
 }
 
 TEST(AlphaSearch, RefusesWhatOnlyItsOwnTextsLike) {
@@ -96,6 +99,28 @@ TEST(AlphaSearch, RefusesWhatOnlyItsOwnTextsLike) {
   EXPECT_LT(found->loss, found->loss_fixed);
   EXPECT_TRUE(found->refused);
   EXPECT_EQ(found->alphas, std::vector<double>(8, found->fixed));
+}
+
+// A gain on the confirming texts that is smaller than its standard error is none.
+TEST(AlphaSearch, RefusesAGainThatMayBeChance) {
+  for (const double spread : {0.0, 2.0}) {
+    const AlphaJudge judge = [&](std::span<const double> alphas) {
+      std::vector<double> losses(64);
+      const double apart = alphas[0] - 0.3;
+      for (size_t t = 0; t < losses.size(); ++t) {
+        losses[t] = 1;
+        for (const double alpha : alphas) losses[t] += (alpha - 0.5) * (alpha - 0.5);
+        losses[t] += 0.3 * std::abs(apart);  // the first site wants 0.3
+        // What it does to single texts of the confirmation: up and down by turns.
+        if (t % 2 == 1) losses[t] += spread * std::abs(alphas[0] - 0.5) * (t % 4 == 1 ? 1 : -1);
+      }
+      return Result<std::vector<double>>(std::move(losses));
+    };
+    const auto found = search_alphas(roles_of(2), judge, {100});
+    ASSERT_TRUE(found);
+    EXPECT_LT(found->confirmed, found->confirmed_fixed);
+    EXPECT_EQ(found->refused, spread > 0) << spread;
+  }
 }
 
 TEST(AlphaSearch, KeepsWithinItsBudgetAndTheRange) {

@@ -25,6 +25,15 @@ TEST(Html, ShortensByCodePoints) {
   EXPECT_EQ(shortened("\xe6\xbc\xa2\xe6\xbc\xa2", 1), "\xe6\xbc\xa2\xe2\x80\xa6");
 }
 
+TEST(Html, AColumnOfNothingIsLeftOut) {
+  EXPECT_EQ(
+      html_table({"a", "b", "c"}, "lrr", {{"1", "", "3"}, {"", "", "6"}}),
+      "<div class=\"scroll\"><table><thead><tr><th>a</th><th class=\"r\">c</th></tr></thead>"
+      "<tbody>\n<tr><td>1</td><td class=\"r\">3</td></tr>\n<tr><td></td><td class=\"r\">6</td>"
+      "</tr>\n</tbody></table></div>\n");
+  EXPECT_NE(html_table({"a"}, "l", {}).find("<th>a</th>"), std::string::npos);
+}
+
 TEST(Html, NumbersSayWhereTheyStand) {
   const nlohmann::json document = {{"a", {{"b", {0.123456, 1234567}}}}};
   EXPECT_EQ(html_fixed(document, "/a/b/0", 3), R"(<data data-v="/a/b/0" data-f="3">0.123</data>)");

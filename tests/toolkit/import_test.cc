@@ -130,6 +130,23 @@ TEST_F(Import, ASmoothedModelIsKept) {
             1);
 }
 
+// model.int8.onnx would go on with the tokenizer of another model, and nobody would be told.
+TEST_F(Import, AModelOfAnotherNameKeepsItsFiles) {
+  ASSERT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  fs::rename(folder_ / "out/model.onnx", folder_ / "out/model.int8.onnx");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  put("out/tokenizer.json", "{}");
+  const auto refused = import_model(golden("tiny/bert"), folder_ / "out");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::invalid_input);
+  EXPECT_NE(refused.error().message.find("out/tokenizer.json: differs"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("remove model.int8.onnx"), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(read(folder_ / "out/tokenizer.json"), "{}");
+  fs::remove(folder_ / "out/model.int8.onnx");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+}
+
 TEST_F(Import, BadArguments) {
   ImportOptions options;
   options.model_name = "../model.onnx";

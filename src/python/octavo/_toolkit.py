@@ -35,16 +35,9 @@ def _list(name: str, values: Iterable[str]) -> list[str]:
     return list(values)
 
 
-def _warn_of_small_calibration(report: _core.SmoothReport) -> None:
-    texts = report.calibration_texts + (report.search.texts if report.search else 0)
-    # As the program does, for the same number. A search keeps some texts for itself.
-    if texts < 32:
-        warnings.warn(
-            f"calibrated on {texts} text{'s' * (texts != 1)}; a hundred or more, short and long, of the kind that "
-            "the model will read, make a better model",
-            CalibrationWarning,
-            stacklevel=3,
-        )
+def _warn(report: _core.SmoothReport) -> None:
+    for warning in report.warnings:
+        warnings.warn(warning, CalibrationWarning, stacklevel=3)
 
 
 def import_model(
@@ -115,7 +108,7 @@ def smooth(
     report = _core.smooth(
         fp32, output, number, activations, factors, evaluations, search_log, rotate, tokenizer, calibration, progress
     )
-    _warn_of_small_calibration(report)
+    _warn(report)
     return report
 
 
@@ -341,7 +334,7 @@ def build(
         _call_text(source, decisive),
         progress,
     )
-    _warn_of_small_calibration(report.smoothing)
+    _warn(report.smoothing)
     return report
 
 
