@@ -101,7 +101,8 @@ struct BuildReport {
 // is that of an entry in the change history, and an entry is added only when something changed.
 // FP32 files lie in a folder inside `output` while the build runs. Errors: as import_model,
 // smooth_model, quantize_model and verify_model; invalid_input when `output` holds a README.md,
-// report.json or report.html that is not a build's.
+// report.json or report.html that is not a build's, or another ONNX model that reads what this
+// would change.
 Result<BuildReport> build_model(const std::filesystem::path& source,
                                 const std::filesystem::path& output, const BuildOptions& options,
                                 const Progress& progress = {});

@@ -25,8 +25,8 @@ struct ImportReport {
 };
 
 // source: a snapshot folder or a *.gguf file. output is created if need be. Errors: unsupported
-// naming the architecture and the known ones; not_found naming the missing tensor; see
-// octavo/result.h.
+// naming the architecture and the known ones; not_found naming the missing tensor; invalid_input
+// when another ONNX model in `output` reads what this would change; see octavo/result.h.
 Result<ImportReport> import_model(const std::filesystem::path& source,
                                   const std::filesystem::path& output,
                                   const ImportOptions& options = {}, const Progress& progress = {});

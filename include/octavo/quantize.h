@@ -25,7 +25,7 @@ enum class Activations : uint8_t { per_tensor, per_token, per_token_16 };
 
 // Chooses the nodes that get per_token_16: the cheapest that bring every judged text to target_cos,
 // or the best that max_extra_macs buys. Judged by the whole quantized model against the FP32 one,
-// on every second calibration text (those that a search for alpha kept from its statistics).
+// on every second calibration text (those that a search for alpha is judged by).
 struct ProtectSearch {
   double target_cos = 1;      // smallest cosine of the pooled vectors; 1 takes all of the budget
   double max_extra_macs = 1;  // share of the products of all quantized nodes that is added
@@ -107,16 +107,17 @@ struct ProtectReport {
     double cos_min = 0, cos_p5 = 0, cos_mean = 0;
   };
   std::vector<Site> sites;
-  double extra_macs = 0;         // share of the products added
-  Quality narrow, chosen, wide;  // 8 bits everywhere, the choice, 16 bits everywhere
-  bool reached = false;          // chosen.cos_min >= target_cos
-  bool held_out = true;          // false: the statistics saw the text, the only one there is
-  uint64_t texts = 0;
+  double extra_macs = 0;           // share of the products added
+  Quality narrow, chosen, wide;    // 8 bits everywhere, the choice, 16 bits everywhere
+  bool reached = false;            // chosen.cos_min >= target_cos
+  bool held_out = true;            // false: the statistics saw the text, the only one there is
+  uint64_t texts = 0;              // that were judged
+  uint64_t calibration_texts = 0;  // of so many
 };
 
 struct QuantizeReport {
-  uint64_t compensated = 0;        // weights that were not rounded to nearest
-  uint64_t calibration_texts = 0;  // that the rounding was compensated for
+  uint64_t compensated = 0;         // weights that were not rounded to nearest
+  uint64_t compensation_texts = 0;  // that they make up for each other on
   std::optional<ProtectReport> protection;
   std::optional<SizeChoice> size;
   struct Quantized {
@@ -136,9 +137,13 @@ struct QuantizeReport {
     std::vector<std::string> also_read_by;       // nodes for which the float32 table stays as well
   };
   Table table;
-  std::vector<std::string> warnings;
-  uint64_t bytes_before = 0, bytes_after = 0;  // of all initializers
+  std::vector<std::string> warnings, calibration_warnings;  // of the model and patterns; few texts
+  uint64_t bytes_before = 0, bytes_after = 0;               // of all initializers
 };
+
+// What is no use together, or no regular expression. Errors: invalid_input or unsupported, those
+// that quantize_model() would begin with.
+Status check_quantize_options(const QuantizeOptions& options);
 
 // Errors: invalid_input when nothing would be quantized (the message says why, node by node), or
 // when max_size cannot be reached (before any search; the message has what can).

@@ -61,6 +61,8 @@ struct SmoothSite {
 
 // Losses are means over texts: `loss` over those that the search looked at, `confirmed` over as
 // many that it did not and that decided whether the searched alphas or the best single one is used.
+// They are of models that were folded with the statistics of the other texts; the one that is
+// written is folded with those of all.
 struct AlphaSearchReport {
   struct Trial {
     std::string what;  // "all 0.50", "layers.#.mlp.down_proj 12..17 0.60"
@@ -83,7 +85,7 @@ struct SmoothReport {
   std::vector<std::string> skipped;  // "node: reason"
   double difference = 0;             // measured, relative to the range of the output
   uint64_t calibration_texts = 0, calibration_tokens = 0;
-  std::vector<std::string> warnings;  // of few calibration texts
+  std::vector<std::string> calibration_warnings;  // few texts
 };
 
 // Writes `output` (with a sidecar when fp32_model has one) only after its FP32 outputs were

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <regex>
 
 #include "octavo/verify.h"
 
@@ -44,18 +43,6 @@ CLI::Validator number(double low, double high) {
             double value = 0;
             if (parse(text, value) && value >= low && value <= high) return "";
             return "\"" + text + "\" is not a number from " + shown(low) + " to " + shown(high);
-          },
-          ""};
-}
-
-CLI::Validator regular_expression() {
-  return {[](std::string& text) -> std::string {
-            try {
-              const std::regex compiled(text, std::regex::ECMAScript);
-              return "";
-            } catch (const std::regex_error& error) {
-              return "\"" + text + "\" is not a regular expression (ECMAScript): " + error.what();
-            }
           },
           ""};
 }

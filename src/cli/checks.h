@@ -18,8 +18,6 @@ inline constexpr uint64_t kMostThreads = 1024;
 CLI::Validator whole(uint64_t low, uint64_t high);
 // A number with or without a fraction; nan is none.
 CLI::Validator number(double low, double high);
-// A regular expression, as ECMAScript has them.
-CLI::Validator regular_expression();
 // The name of a built-in probe.
 CLI::Validator probe_name();
 // One of the names, whatever its case; the option's value is what the name stands for.

@@ -44,7 +44,8 @@ constexpr const char* kFooter =
 
 Building again with the same inputs gives the same bytes. When something has
 changed, the card's change history gets an entry with the reason of --why; its
-date is today's, or that of SOURCE_DATE_EPOCH.
+date is today's, or that of SOURCE_DATE_EPOCH. What another ONNX model in the
+folder reads is not changed: that is an error.
 
 Examples:
   octavo build sentence-transformers/all-MiniLM-L6-v2 -o minilm-int8
@@ -138,10 +139,9 @@ void run(Flags& flags, Context& context) {
   if (!report) return context.fail(report.error());
   const auto& notes = report->smoothed.notes;  // the card has these; some are warnings as well
   for (const auto& note : notes) std::fprintf(stderr, "octavo: note: %s\n", note.c_str());
-  warn(report->smoothing.warnings, notes);
-  auto said = notes;
-  said.insert(said.end(), report->smoothing.warnings.begin(), report->smoothing.warnings.end());
-  warn(report->quantization.warnings, said);
+  warn(report->quantization.warnings, notes);
+  warn(report->smoothing.calibration_warnings);
+  warn(report->quantization.calibration_warnings, report->smoothing.calibration_warnings);
   if (flags.json) {
     print_json(flags, context);
   } else {
@@ -162,6 +162,11 @@ void refuse_choices(const CLI::App& command, const BuildOptions& options) {
                                    "16-bit activations go with a scale for every token: add "
                                    "--profile accurate");
   }
+  QuantizeOptions protecting;
+  protecting.activations = Activations::per_token;
+  protecting.protect = options.protect;
+  if (const Status good = check_quantize_options(protecting); !good)
+    throw CLI::ValidationError(good.error().message);
   if (options.profile != Profile::closest) return;
   for (const char* option : {"--alpha", "--search-log", "--evaluations", "--protect",
                              "--target-cos", "--max-extra-macs", "--protect-log"})
@@ -195,6 +200,8 @@ void add_build(CLI::App& app, Context& context) {
       ->check(one_of(kProfiles))
       ->capture_default_str();
   auto* alpha = add_alpha_flags(*command, flags->alpha);
+  const std::string compat_alpha = flags->alpha.alpha;
+  alpha->default_str(compat_alpha + ", with --profile accurate 0.5");
   command->add_flag("!--no-rotate", flags->options.rotate,
                     "with --profile accurate or closest: leave the residual stream as it is");
   command
@@ -202,7 +209,6 @@ void add_build(CLI::App& app, Context& context) {
                    "with --profile accurate: regular expression searched for in node names; nodes "
                    "that match get 16-bit activations. Repeatable")
       ->expected(1)
-      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_protect_flags(*command, flags->protect);
   add_max_size(*command, flags->options.max_size,
@@ -249,10 +255,10 @@ void add_build(CLI::App& app, Context& context) {
   command->add_option("--why", flags->options.why, "reason of a rebuild, for the change history")
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "print report.json instead of the tables");
-  command->callback([flags, command, alpha, &context] {
+  command->callback([flags, command, alpha, compat_alpha, &context] {
     flags->options.profile = kProfiles.at(flags->profile);
     // A default is left out of the command that the card shows; here it depends on the model.
-    if (flags->options.profile != Profile::compat) alpha->default_str("");
+    alpha->default_str(flags->options.profile == Profile::compat ? compat_alpha : "");
     if (flags->alpha.automatic()) {
       flags->options.search = flags->alpha.search;
     } else if (alpha->count() > 0) {
@@ -261,6 +267,7 @@ void add_build(CLI::App& app, Context& context) {
     flags->options.target_cos = flags->protect.target_cos;
     flags->options.max_extra_macs = flags->protect.max_extra_macs;
     refuse_choices(*command, flags->options);
+    refuse_without_budget(*command, flags->protect);
     refuse_search_options(*command, flags->alpha);
     flags->options.protect_log = flags->protect.log;
     // Wherever the folder was: the card is the same.

@@ -87,6 +87,9 @@ void print(const EvaluateReport& report) {
     std::printf("%s", table.str().c_str());
   }
   if (outside) std::printf("\n* the interval does not hold 0\n");
+  if (!report.has_reference)
+    std::printf(
+        "\nno change to be seen without a reference: --against FILE names the FP32 model\n");
 }
 
 void run(Flags& flags, const CLI::App& command, Context& context) {

@@ -23,7 +23,8 @@ The model's output is last_hidden_state; there is no language-model head.)";
 constexpr const char* kFooter =
     R"(The output folder then holds model.onnx (opset 17, standard ops, nodes named
 after the modules), its weights in model.onnx.data, and the tokenizer and config
-files: copied, or made from the GGUF's metadata.
+files: copied, or made from the GGUF's metadata. What another ONNX model in the
+folder reads is not changed: that is an error.
 
 Examples:
   octavo import sentence-transformers/all-MiniLM-L6-v2 -o minilm-fp32

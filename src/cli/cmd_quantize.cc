@@ -42,10 +42,12 @@ also when nothing would be quantized.)";
 using Json = nlohmann::ordered_json;
 
 Json to_json(const QuantizeReport& r) {
+  std::vector<std::string> warnings = r.warnings;
+  warnings.insert(warnings.end(), r.calibration_warnings.begin(), r.calibration_warnings.end());
   Json out = {{"bytes_before", r.bytes_before}, {"bytes_after", r.bytes_after},
               {"quantized", Json::array()},     {"kept", Json::array()},
-              {"compensated", r.compensated},   {"calibration_texts", r.calibration_texts},
-              {"warnings", r.warnings}};
+              {"compensated", r.compensated},   {"compensation_texts", r.compensation_texts},
+              {"warnings", std::move(warnings)}};
   if (r.protection) {
     Json sites = Json::array();
     for (const auto& site : r.protection->sites)
@@ -62,6 +64,7 @@ Json to_json(const QuantizeReport& r) {
                          {"wide", quality(r.protection->wide)},
                          {"reached", r.protection->reached},
                          {"texts", r.protection->texts},
+                         {"calibration_texts", r.protection->calibration_texts},
                          {"sites", std::move(sites)}};
   }
   for (const auto& q : r.quantized)
@@ -103,10 +106,10 @@ void print(const QuantizeReport& r) {
     std::printf("\nembedding table %s: %s -> %s, %s\n", r.table.name.c_str(),
                 human_bytes(r.table.bytes_before).c_str(), human_bytes(r.table.bytes_after).c_str(),
                 name_of(r.table.type));
-  if (r.calibration_texts > 0)
+  if (r.compensation_texts > 0)
     std::printf("\n%llu weights rounded to make up for each other on %llu calibration texts\n",
                 static_cast<unsigned long long>(r.compensated),
-                static_cast<unsigned long long>(r.calibration_texts));
+                static_cast<unsigned long long>(r.compensation_texts));
   std::printf("\n%zu nodes quantized, %zu kept; weights %s -> %s\n", r.quantized.size(),
               r.kept.size(), human_bytes(r.bytes_before).c_str(),
               human_bytes(r.bytes_after).c_str());
@@ -144,26 +147,17 @@ struct Arguments {
 
 // What makes no sense together, or would have no effect, is a wrong usage before anything is read.
 void refuse_choices(const CLI::App& command, const Arguments& args) {
-  const QuantizeOptions& o = args.options;
-  const auto refuse = [&](const char* option, bool when, const char* why) {
-    if (command.count(option) > 0 && when) throw CLI::ValidationError(option, why);
-  };
-  const bool bytes = o.per_channel && !o.reduce_range && o.weight_type == WeightType::qint8;
-  refuse("--clip", !bytes,
-         "chooses scales of 8-bit channels: it needs --per-channel and qint8, and no "
-         "--reduce-range");
-  refuse("--compensate", !bytes || o.clip,
-         "keeps the scales of 8-bit channels: it needs --per-channel and qint8, and neither "
-         "--reduce-range nor --clip");
-  const bool per_token = o.activations == Activations::per_token;
-  for (const char* option : {"--protect", "--target-cos", "--max-extra-macs"})
-    refuse(option, !per_token,
-           "gives 16-bit activations to some nodes where the others have one scale a token: it "
-           "goes with --activations per-token");
-  refuse("--protect-log", !o.search, "is for --target-cos and --max-extra-macs");
+  if (const Status good = check_quantize_options(args.options); !good)
+    throw CLI::ValidationError(good.error().message);
+  refuse_without_budget(command, args.protect);
+  if (args.options.search) return;
+  if (command.count("--protect-log") > 0)
+    throw CLI::ValidationError("--protect-log", "is for --target-cos and --max-extra-macs");
   for (const char* option : {"--tokenizer", "--calibration"})
-    refuse(option, !o.search && !args.compensated,
-           "is for --target-cos, --max-extra-macs and --compensate: nothing else reads texts");
+    if (command.count(option) > 0 && !args.compensated)
+      throw CLI::ValidationError(
+          option,
+          "is for --target-cos, --max-extra-macs and --compensate: nothing else reads texts");
 }
 
 }  // namespace
@@ -193,7 +187,6 @@ void add_quantize(CLI::App& app, Context& context) {
                    "regular expression (ECMAScript) searched for in node names; nodes that match "
                    "stay FP32. Repeatable")
       ->expected(1)
-      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--activations", o.activations,
@@ -206,7 +199,6 @@ void add_quantize(CLI::App& app, Context& context) {
                    "regular expression searched for in node names; nodes that match get "
                    "per-token-16 where the others get per-token. Repeatable")
       ->expected(1)
-      ->check(regular_expression())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_protect_flags(*command, args->protect);
   command
@@ -238,15 +230,15 @@ void add_quantize(CLI::App& app, Context& context) {
   command->add_flag("--clip", o.clip,
                     "a smaller range for a channel where its squared error says so (with "
                     "--per-channel, qint8)");
-  command->add_flag("--compensate", args->compensated,
-                    "round weights so that others of the same output make up for what each loses, "
-                    "as calibration texts say (GPTQ): no byte more, minutes of work");
+  command->add_flag(
+      "--compensate", args->compensated,
+      "round weights so that others of the same output make up for what each loses, "
+      "as calibration texts say (GPTQ): no byte more, minutes of work; with --per-channel");
   command->add_flag("--external-data", o.external_data,
                     "weights in OUT.data beside OUT (always so above 2 GB)");
   command->add_flag("--json", args->json, "print one JSON object, for scripts");
   command->callback([args, command, &context] {
     args->options.search = args->protect.search();
-    refuse_choices(*command, *args);
     if (args->options.search) {
       args->options.search->tokenizer = args->tokenizer;
       args->options.search->calibration = args->calibration;
@@ -254,10 +246,12 @@ void add_quantize(CLI::App& app, Context& context) {
     if (args->compensated)
       args->options.compensate = {args->tokenizer, args->calibration,
                                   CompensatedRounds{}.max_length};
+    refuse_choices(*command, *args);
     const auto report =
         quantize_model(args->input, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
     warn(report->warnings);
+    warn(report->calibration_warnings);
     if (args->json) {
       std::puts(to_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     } else {

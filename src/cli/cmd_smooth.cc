@@ -92,7 +92,7 @@ Json to_json(const Arguments& args, const SmoothReport& r) {
           {"rotated_width", r.rotated_width},
           {"calibration", {{"texts", r.calibration_texts}, {"tokens", r.calibration_tokens}}},
           {"difference", r.difference},
-          {"warnings", r.warnings},
+          {"warnings", r.calibration_warnings},
           {"sites", std::move(sites)},
           {"skipped", r.skipped}};
 }
@@ -115,14 +115,16 @@ std::string without_numbers(const std::string& text) {
 }
 
 void print(const AlphaSearchReport& r) {
-  std::printf("alpha searched in %zu trials on %llu texts that calibration did not see:\n",
+  std::printf("alpha searched in %zu trials on %llu texts apart from those of its statistics:\n",
               r.trials.size(), static_cast<unsigned long long>(r.texts));
   for (const auto& trial : r.trials)
     if (trial.kept) std::printf("  %-40s 1 - cos %.6f\n", trial.what.c_str(), trial.loss);
   std::printf(
       "  on the other texts: %.6f, best single alpha (%.2f) %.6f%s\n", r.confirmed, r.fixed,
       r.confirmed_fixed,
-      r.refused ? "; the gain there is not more than chance, so the single alpha is used" : "");
+      r.refused
+          ? "; a gain there within two standard errors may be chance, so the single alpha is used"
+          : "");
 }
 
 void print(const Arguments& args, const SmoothReport& r) {
@@ -211,8 +213,11 @@ void add_smooth(CLI::App& app, Context& context) {
                     "MatMuls after a norm read is large then. One MatMul is added, at the end");
   command->add_flag("--json", args->json, "everything, for scripts, on stdout");
   command->callback([args, alpha, activations, command, &context] {
-    if (args->options.factors == Activations::per_token_16 && alpha->count() > 0)
-      throw CLI::ValidationError("--factors", "per-token-16 goes without --alpha");
+    if (args->options.factors == Activations::per_token_16)
+      for (const char* option : {"--alpha", "--search-log", "--evaluations", "--activations"})
+        if (command->count(option) > 0)
+          throw CLI::ValidationError("--factors",
+                                     std::string("per-token-16 goes without ") + option);
     refuse_search_options(*command, args->alpha);
     if (activations->count() > 0 && !args->alpha.automatic())
       throw CLI::ValidationError("--activations",
@@ -231,7 +236,7 @@ void add_smooth(CLI::App& app, Context& context) {
     }
     const auto report = smooth_model(args->fp32, args->output, args->options, context.progress());
     if (!report) return context.fail(report.error());
-    warn(report->warnings);
+    warn(report->calibration_warnings);
     if (args->json) {
       // Names in a file need not be UTF-8; JSON must be.
       std::puts(

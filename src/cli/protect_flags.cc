@@ -22,7 +22,7 @@ std::optional<double> share_of(const std::string& text) {
 }  // namespace
 
 std::optional<ProtectSearch> ProtectFlags::search() const {
-  if (!target_cos && !max_extra_macs) return {};
+  if ((!target_cos && !max_extra_macs) || max_extra_macs == 0.0) return {};
   ProtectSearch out;
   out.target_cos = target_cos.value_or(out.target_cos);
   out.max_extra_macs = max_extra_macs.value_or(out.max_extra_macs);
@@ -33,16 +33,17 @@ std::optional<ProtectSearch> ProtectFlags::search() const {
 void add_protect_flags(CLI::App& command, ProtectFlags& flags) {
   command
       .add_option("--target-cos", flags.target_cos,
-                  "with per-token activations: give 16 bits to the cheapest nodes that bring every "
-                  "judged text to this cosine")
+                  "with per-token activations (build: --profile accurate): give 16 bits to the "
+                  "cheapest nodes that bring every judged text to this cosine")
       ->type_name("COS")
       ->check(CLI::Range(-1.0, 1.0));
   command
       .add_option_function<std::string>(
           "--max-extra-macs",
           [&flags](const std::string& text) { flags.max_extra_macs = share_of(text); },
-          "with per-token activations: 16 bits for nodes of at most this share of the products "
-          "(15% or 0.15), where they help most")
+          "with per-token activations (build: --profile accurate, where 15% is the default): 16 "
+          "bits "
+          "for nodes of at most this share of the products (15% or 0.15), where they help most")
       ->type_name("SHARE")
       ->check(CLI::Validator(
           [](const std::string& text) {
@@ -54,6 +55,13 @@ void add_protect_flags(CLI::App& command, ProtectFlags& flags) {
       .add_option("--protect-log", flags.log,
                   "with the two above: keep what was measured in FILE, and go on from it")
       ->type_name("FILE");
+}
+
+void refuse_without_budget(const CLI::App& command, const ProtectFlags& flags) {
+  if (flags.max_extra_macs != 0.0) return;
+  for (const char* option : {"--target-cos", "--protect-log"})
+    if (command.count(option) > 0)
+      throw CLI::ValidationError(option, "cannot go with --max-extra-macs 0, which spends nothing");
 }
 
 }  // namespace octavo::cli

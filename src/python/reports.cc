@@ -92,7 +92,7 @@ void add_smooth_report(nb::module_& module) {
       .def_ro("difference", &SmoothReport::difference)
       .def_ro("calibration_texts", &SmoothReport::calibration_texts)
       .def_ro("calibration_tokens", &SmoothReport::calibration_tokens)
-      .def_prop_ro("warnings", texts(&SmoothReport::warnings));
+      .def_prop_ro("calibration_warnings", texts(&SmoothReport::calibration_warnings));
 }
 
 void add_protect_report(nb::module_& module) {
@@ -114,7 +114,8 @@ void add_protect_report(nb::module_& module) {
       .def_ro("chosen", &ProtectReport::chosen)
       .def_ro("wide", &ProtectReport::wide)
       .def_ro("reached", &ProtectReport::reached)
-      .def_ro("texts", &ProtectReport::texts);
+      .def_ro("texts", &ProtectReport::texts)
+      .def_ro("calibration_texts", &ProtectReport::calibration_texts);
 }
 
 void add_quantize_report(nb::module_& module) {
@@ -142,8 +143,9 @@ void add_quantize_report(nb::module_& module) {
       .def_ro("table", &QuantizeReport::table)
       .def_ro("protection", &QuantizeReport::protection)
       .def_ro("compensated", &QuantizeReport::compensated)
-      .def_ro("calibration_texts", &QuantizeReport::calibration_texts)
+      .def_ro("compensation_texts", &QuantizeReport::compensation_texts)
       .def_prop_ro("warnings", texts(&QuantizeReport::warnings))
+      .def_prop_ro("calibration_warnings", texts(&QuantizeReport::calibration_warnings))
       .def_ro("bytes_before", &QuantizeReport::bytes_before)
       .def_ro("bytes_after", &QuantizeReport::bytes_after);
 }

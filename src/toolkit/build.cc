@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <map>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -72,13 +71,17 @@ std::string today() {
   return text;
 }
 
-// The work folder's name has the process id in it, and it is gone afterwards: neither the report
-// nor an error names it.
+std::string with_replaced(std::string text, const std::string& what, const std::string& by) {
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+    text.replace(at, what.size(), by);
+  return text;
+}
+
+// The work folder's name has the process id in it: it must not reach the report.
 void forget_folder(const fs::path& folder, std::vector<std::string>& notes) {
   for (std::string& note : notes)
-    for (const std::string& name : {folder.string() + "/", folder.string()})
-      for (size_t at = note.find(name); at != std::string::npos; at = note.find(name))
-        note.erase(at, name.size());
+    note = with_replaced(with_replaced(std::move(note), folder.string() + "/", ""), folder.string(),
+                         "");
 }
 
 // Vanilla is what others would make of the model: the same in every profile.
@@ -115,9 +118,9 @@ class Build {
   Result<BuildReport> run() {
     auto made = take_steps();
     if (made) return made;
-    std::vector<std::string> message = {made.error().message};
-    forget_folder(folder_, message);
-    return Error{made.error().code, std::move(message.front())};
+    // That folder is gone when somebody reads the message.
+    return Error{made.error().code,
+                 with_replaced(made.error().message, folder_.string(), output_.string())};
   }
 
  private:
@@ -154,13 +157,12 @@ class Build {
     std::vector<std::string> foreign;
     for (const std::string& name : left) (lists(previous, name) ? left_ : foreign).push_back(name);
     OCTAVO_CHECK(check_nothing_left(output_, foreign));
-    std::map<std::string, std::string> made;
-    for (const std::string& name : build().import.files) {
-      if (name == kFp32 || name == sidecar(kFp32)) continue;
-      OCTAVO_TRY(const auto file, MappedFile::open(folder_ / name));
-      made[name].assign(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
-    }
-    return check_models_keep_files(output_, {kInt8, kVanilla}, made);
+    FolderChange change{{kInt8, kVanilla}, {}, left_, [&](const std::string& name) {
+                          return same_content(folder_ / name, output_ / name);
+                        }};
+    for (const std::string& name : build().import.files)
+      if (name != kFp32 && name != sidecar(kFp32)) change.written.push_back(name);
+    return check_models_keep_files(output_, change);
   }
 
   // Before anything long: a size that cannot be reached costs no search.

@@ -1,7 +1,6 @@
 #include "toolkit/folder_files.h"
 
 #include <algorithm>
-#include <optional>
 #include <system_error>
 
 #include "base/mapped_file.h"
@@ -12,27 +11,41 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The first by name, so that the message does not depend on the folder's order.
-std::optional<std::string> model_beside(const fs::path& folder,
-                                        const std::vector<std::string>& own) {
-  std::optional<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (at->path().extension() != ".onnx" || std::ranges::find(own, name) != own.end()) continue;
-    if (!found || name < *found) found = name;
+// "model.onnx", "onnx/model.onnx", in the order of their names.
+std::vector<std::string> models_in(const fs::path& folder) {
+  std::vector<std::string> found;
+  for (const std::string& place : {std::string(), std::string("onnx/")}) {
+    std::error_code error;
+    for (fs::directory_iterator at(folder / place, error), end; !error && at != end;
+         at.increment(error)) {
+      std::error_code none;
+      if (at->path().extension() == ".onnx" && at->is_regular_file(none))
+        found.push_back(place + at->path().filename().string());
+    }
   }
+  std::ranges::sort(found);
   return found;
 }
 
-bool holds(const fs::path& file, std::string_view content) {
-  const auto mapped = MappedFile::open(file);
-  if (!mapped) return false;
-  const auto bytes = (*mapped)->bytes();
-  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == content;
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 }  // namespace
+
+bool holds(const fs::path& file, std::string_view content) {
+  const auto mapped = MappedFile::open(file);
+  return mapped && text_of(**mapped) == content;
+}
+
+bool same_content(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (!fs::is_regular_file(fs::symlink_status(b, error)) ||
+      fs::file_size(a, error) != fs::file_size(b, error) || error)
+    return false;
+  const auto left = MappedFile::open(a);
+  return left && holds(b, text_of(**left));
+}
 
 std::vector<std::string> left_over(const fs::path& folder, const std::vector<std::string>& known,
                                    const std::vector<std::string>& made) {
@@ -56,17 +69,23 @@ Status check_nothing_left(const fs::path& folder, const std::vector<std::string>
                                         names + "; remove them or choose another output folder"};
 }
 
-Status check_models_keep_files(const fs::path& folder, const std::vector<std::string>& own,
-                               const std::map<std::string, std::string>& made) {
-  const std::optional<std::string> model = model_beside(folder, own);
-  if (!model) return Done{};
-  for (const auto& [name, content] : made) {
-    std::error_code error;
-    if (!fs::exists(folder / name, error) || holds(folder / name, content)) continue;
+Status check_models_keep_files(const fs::path& folder, const FolderChange& change) {
+  std::string others;
+  for (const std::string& model : models_in(folder))
+    if (std::ranges::find(change.models, model) == change.models.end())
+      others += (others.empty() ? "" : ", ") + model;
+  std::error_code error;
+  if (others.empty() || !fs::exists(folder / "tokenizer.json", error)) return Done{};
+  const auto refuse = [&](const std::string& name, const char* what) {
     return Error{Code::invalid_input,
-                 (folder / name).string() + ": differs from the one of the new model, and " +
-                     *model + " beside it reads it; choose another folder, or remove " + *model};
+                 (folder / name).string() + ": " + what + ", which would change what " + others +
+                     " in this folder gives; choose another folder, or remove what is not needed"};
+  };
+  for (const std::string& name : change.written) {
+    if (!fs::exists(folder / name, error)) return refuse(name, "would be added");
+    if (!change.same(name)) return refuse(name, "differs from the one of the new model");
   }
+  if (!change.removed.empty()) return refuse(change.removed.front(), "would be removed");
   return Done{};
 }
 

@@ -4,8 +4,9 @@
 // beside a new one.
 
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,12 +22,23 @@ std::vector<std::string> left_over(const std::filesystem::path& folder,
 Status check_nothing_left(const std::filesystem::path& folder,
                           const std::vector<std::string>& left);
 
-// The ONNX models in the folder read the files beside them. `made`: relative path -> content of
-// what is to be written there, `own`: the models that are replaced with it. Errors: invalid_input
-// when a model that stays would find another content than before.
-Status check_models_keep_files(const std::filesystem::path& folder,
-                               const std::vector<std::string>& own,
-                               const std::map<std::string, std::string>& made);
+// What an ONNX model reads beside it stays as it is.
+struct FolderChange {
+  std::vector<std::string> models;   // that are replaced or made
+  std::vector<std::string> written;  // files beside them, "1_Pooling/config.json"
+  std::vector<std::string> removed;
+  // Whether a file of `written` that is there already has the new content.
+  std::function<bool(const std::string& name)> same;
+};
+
+// Errors: invalid_input when the folder, or onnx/ in it, holds other models and what they read
+// would change; naming them and the file. Where no tokenizer.json is, there is nothing yet that
+// they could read, and files may come.
+Status check_models_keep_files(const std::filesystem::path& folder, const FolderChange& change);
+
+// Of regular files.
+bool same_content(const std::filesystem::path& a, const std::filesystem::path& b);
+bool holds(const std::filesystem::path& file, std::string_view content);
 
 // And the folders inside `folder` that this empties. Errors: io.
 Status remove_files(const std::filesystem::path& folder, const std::vector<std::string>& names);

@@ -121,13 +121,12 @@ std::string html_text(const json& document, const std::string& pointer, size_t c
 
 std::string html_table(const std::vector<std::string>& header, std::string_view align,
                        const std::vector<std::vector<std::string>>& rows) {
-  const auto used = [&](size_t column) {
-    return rows.empty() || std::ranges::any_of(rows, [&](const auto& row) {
-             return column < row.size() && !row[column].empty();
-           });
-  };
+  std::vector<bool> used(header.size(), rows.empty());
+  for (const auto& row : rows)
+    for (size_t i = 0; i < std::min(row.size(), used.size()); ++i)
+      used[i] = used[i] || !row[i].empty();
   const auto cell = [&](const char* name, size_t column, const std::string& content) {
-    if (!used(column)) return std::string();
+    if (column < used.size() && !used[column]) return std::string();
     const bool right = column < align.size() && align[column] == 'r';
     return std::string("<") + name + (right ? " class=\"r\">" : ">") + content + "</" + name + ">";
   };

@@ -85,7 +85,10 @@ Result<ImportReport> import_model(const fs::path& source, const fs::path& output
   std::vector<std::string> names;
   for (const auto& [name, content] : snapshot.files) names.push_back(name);
   OCTAVO_CHECK(check_nothing_left(output, left_over(output, snapshot_file_names(), names)));
-  OCTAVO_CHECK(check_models_keep_files(output, {options.model_name}, snapshot.files));
+  OCTAVO_CHECK(
+      check_models_keep_files(output, {{options.model_name}, names, {}, [&](const auto& name) {
+                                         return holds(output / name, snapshot.files.at(name));
+                                       }}));
   OCTAVO_CHECK(check_not_foreign(output / options.model_name));
   OCTAVO_CHECK(make_folder(output));
   for (const auto& [name, content] : snapshot.files) {

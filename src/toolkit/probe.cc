@@ -50,12 +50,14 @@ struct Cut {
 std::string note_of(const std::vector<Cut>& cuts) {
   constexpr size_t kNamed = 8;
   const auto& longest = *std::ranges::max_element(cuts, {}, &Cut::from);
-  std::string note = cuts.size() == 1 ? "text " : std::to_string(cuts.size()) + " texts (";
+  const std::string lengths =
+      std::to_string(longest.from) + " to " + std::to_string(longest.to) + " tokens";
+  if (cuts.size() == 1) return "text " + std::to_string(longest.text + 1) + ": cut from " + lengths;
+  std::string names;
   for (size_t i = 0; i < std::min(cuts.size(), kNamed); ++i)
-    note += (i == 0 ? "" : ", ") + std::to_string(cuts[i].text + 1);
-  if (cuts.size() > kNamed) note += ", ...";
-  return note + (cuts.size() == 1 ? ": cut from " : "): cut, the longest from ") +
-         std::to_string(longest.from) + " to " + std::to_string(longest.to) + " tokens";
+    names += (i == 0 ? "" : ", ") + std::to_string(cuts[i].text + 1);
+  if (cuts.size() > kNamed) names += ", ...";
+  return std::to_string(cuts.size()) + " texts (" + names + "): cut, the longest from " + lengths;
 }
 
 // The ids of every text; what was cut is noted, never silent.

@@ -106,8 +106,7 @@ Result<QuantizedModel> write_within(const QuantizedModel& before, SizeChoice& si
 }
 
 struct Rounded {
-  size_t weights = 0, texts = 0;
-  std::vector<std::string> warnings;
+  size_t weights = 0, texts = 0, total = 0;
 };
 
 Result<Rounded> round_weights(Model& model, const std::filesystem::path& file,
@@ -117,11 +116,12 @@ Result<Rounded> round_weights(Model& model, const std::filesystem::path& file,
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const auto texts,
              share_of_texts(folder, options.calibration, options.max_length, share));
-  OCTAVO_CHECK(inline_functions(model));
+  OCTAVO_CHECK(inline_functions(model).within(file.string()));
   Rounded rounded;
-  OCTAVO_TRY(rounded.weights, compensate(model, how, texts.ids, {}, how.pool, progress));
+  OCTAVO_TRY(rounded.weights,
+             compensate(model, how, texts.ids, {}, how.pool, progress).within(file.string()));
   rounded.texts = texts.ids.size();
-  warn_of_few_texts(texts.of, rounded.warnings);
+  rounded.total = texts.total;
   return rounded;
 }
 
@@ -141,17 +141,7 @@ Error nothing_to_do(const QuantizeReport& report) {
 const char* name_of(Activations activations) { return name_in(kActivationsNames, activations); }
 const char* name_of(TableType type) { return name_in(kTableTypeNames, type); }
 
-Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
-                                      const std::filesystem::path& output,
-                                      const QuantizeOptions& options, const Progress& progress) {
-  for (const auto& op : options.op_types) {
-    if (op != "MatMul")
-      return Error{Code::unsupported, "op type \"" + op +
-                                          "\" cannot be quantized; the only one is MatMul (a Gemm "
-                                          "becomes a MatMul and an Add)"};
-  }
-  if (options.op_types.empty())
-    return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
+Status check_quantize_options(const QuantizeOptions& options) {
   if (options.clip &&
       (!options.per_channel || options.reduce_range || options.weight_type != WeightType::qint8))
     return Error{Code::unsupported,
@@ -163,14 +153,38 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
         Code::unsupported,
         "compensated rounding keeps the scales of 8-bit channels: it needs per-channel and "
         "qint8, and neither reduce-range nor clip"};
+  if (options.activations != Activations::per_tensor && options.weight_type != WeightType::qint8)
+    return Error{Code::invalid_input,
+                 "a scale for every token goes with symmetric weights: --weight-type qint8"};
+  for (const auto& [name, patterns] :
+       {std::pair("exclude", &options.exclude), std::pair("protect", &options.protect)})
+    OCTAVO_CHECK(compile(name, *patterns));
+  const bool per_token = options.activations == Activations::per_token;
+  if (!options.protect.empty() && !per_token)
+    return Error{Code::invalid_input,
+                 "protect gives some nodes 16-bit activations where the others have a scale a "
+                 "token: it goes with --activations per-token"};
+  if (options.search && !per_token)
+    return Error{Code::invalid_input,
+                 "target-cos and max-extra-macs give some nodes 16-bit activations where the "
+                 "others have a scale a token: add --activations per-token"};
+  return Done{};
+}
+
+Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
+                                      const std::filesystem::path& output,
+                                      const QuantizeOptions& options, const Progress& progress) {
+  for (const auto& op : options.op_types) {
+    if (op != "MatMul")
+      return Error{Code::unsupported, "op type \"" + op +
+                                          "\" cannot be quantized; the only one is MatMul (a Gemm "
+                                          "becomes a MatMul and an Add)"};
+  }
+  if (options.op_types.empty())
+    return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
+  OCTAVO_CHECK(check_quantize_options(options));
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
-  if ((!protections.empty() || options.search) && options.activations != Activations::per_token)
-    return Error{
-        Code::invalid_input,
-        std::string(protections.empty() ? "a search (target-cos, max-extra-macs)" : "protect") +
-            " gives 16-bit activations to some nodes where the others have one scale a token: it "
-            "goes with --activations per-token"};
   OCTAVO_TRY(OnnxFile file, open_onnx(input));
   OnnxWriteOptions writing;
   writing.external_data = options.external_data;
@@ -201,15 +215,13 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
     rounded = file.model;
     const TextShare share = options.search ? TextShare::statistics : TextShare::all;
     OCTAVO_TRY(compensated,
-               round_weights(*rounded, input, how, *options.compensate, share, progress)
-                   .within(input.string()));
+               round_weights(*rounded, input, how, *options.compensate, share, progress));
   }
   std::optional<ProtectReport> protection;
   std::set<std::string> chosen;
   if (options.search) {
     OCTAVO_TRY(protection, search_protection(file.model, rounded ? *rounded : file.model, input,
-                                             how, *options.search, progress)
-                               .within(input.string()));
+                                             how, *options.search, progress));
     for (const ProtectReport::Site& site : protection->sites)
       if (site.wide) chosen.insert(site.nodes.begin(), site.nodes.end());
     how.protect = [&](const Node& node) {
@@ -243,13 +255,14 @@ Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
   };
   unused("exclude", exclusions);
   unused("protect", protections);
-  // Rounded to nearest, no text was seen before.
+  // Rounded to nearest, nothing that was done here has seen a text before.
   if (protection && !options.compensate) protection->held_out = true;
   if (protection && !protection->held_out) done.report.warnings.push_back(kJudgedBySeen);
   done.report.compensated = compensated.weights;
-  done.report.calibration_texts = compensated.texts;
-  done.report.warnings.insert(done.report.warnings.end(), compensated.warnings.begin(),
-                              compensated.warnings.end());
+  done.report.compensation_texts = compensated.texts;
+  if (options.compensate || protection)
+    warn_of_few_texts(options.compensate ? compensated.total : protection->calibration_texts,
+                      done.report.calibration_warnings);
   done.report.size = std::move(size);
   done.report.protection = std::move(protection);
   return std::move(done.report);

@@ -93,7 +93,7 @@ Result<SharedTexts> share_of_texts(const fs::path& folder, const fs::path& calib
   OCTAVO_TRY(auto all, tokenize_all(tokenizer, texts, length));
   if (all.empty()) return Error{Code::invalid_input, "there is no calibration text"};
   SharedTexts out;
-  out.of = all.size();
+  out.total = all.size();
   out.whole = share != TextShare::all && all.size() == 1;
   if (share == TextShare::all || out.whole) {
     out.ids = std::move(all);
@@ -107,7 +107,7 @@ Result<SharedTexts> share_of_texts(const fs::path& folder, const fs::path& calib
 Result<ProtectReport> search_protection(const Model& model, const Model& rounded,
                                         const fs::path& file, const QuantizeDynamicOptions& how,
                                         const ProtectSearch& search, const Progress& progress) {
-  OCTAVO_TRY(const Sites found, find_sites(rounded, how));
+  OCTAVO_TRY(const Sites found, find_sites(rounded, how).within(file.string()));
   fs::path folder = search.tokenizer;
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : ".";
   OCTAVO_TRY(const ModelDir settings, read_model_dir(folder));
@@ -139,7 +139,8 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
       if (wide[i] != 0) weights.insert(found.weights[i].begin(), found.weights[i].end());
     return weights;
   };
-  OCTAVO_TRY(auto judgement, Judgement::create(std::move(subject), search.log, pool));
+  OCTAVO_TRY(auto judgement,
+             Judgement::create(std::move(subject), search.log, pool).within(file.string()));
   const ProtectionJudge judge = [&](std::span<const double> wide, bool part) {
     return part ? judgement.losses_of_part(wide, kPart) : judgement.losses(wide);
   };
@@ -148,9 +149,11 @@ Result<ProtectReport> search_protection(const Model& model, const Model& rounded
   const double budget =
       std::max(0.0, search.max_extra_macs * found.products - found.fixed_products) / left;
   const ProtectionGoal goal{search.target_cos, budget, search.evaluations};
-  OCTAVO_TRY(const ProtectionChoice choice, choose_protection(found.sites, judge, goal, progress));
+  OCTAVO_TRY(const ProtectionChoice choice,
+             choose_protection(found.sites, judge, goal, progress).within(file.string()));
 
   ProtectReport report;
+  report.calibration_texts = texts.total;
   for (size_t i = 0; i < found.sites.size(); ++i)
     report.sites.push_back({found.nodes[i], found.sites[i].products / found.products,
                             choice.worth[i], static_cast<bool>(choice.wide[i])});

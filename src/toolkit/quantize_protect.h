@@ -22,7 +22,7 @@ enum class TextShare : uint8_t { statistics, judgement, all };
 
 struct SharedTexts {
   std::vector<std::vector<int64_t>> ids;
-  size_t of = 0;       // so many calibration texts
+  size_t total = 0;    // calibration texts there are
   bool whole = false;  // of the only text there is: it is in both halves
 };
 // Calibration texts as token ids: every second one for those that statistics see, the others for

@@ -167,8 +167,8 @@ json rotation(const ReportInput& input) {
   return {{"width", smoothing.rotated_width}, {"refusal", smoothing.not_rotated}};
 }
 
-// Losses are means of 1 - cosine over texts that the statistics did not see; `confirmed` over those
-// that the search did not see either.
+// Losses are means of 1 - cosine over texts apart from those of the statistics; `confirmed` over
+// those that the search did not see either.
 json alpha_search(const std::optional<AlphaSearchReport>& report) {
   if (!report) return {};
   json trials = json::array();

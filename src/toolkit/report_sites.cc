@@ -135,15 +135,17 @@ std::string page_alpha_search(const ReportView& view) {
   }
   const bool refused = view.at(at + "/refused").get<bool>();
   return html_heading("How alpha was chosen") +
-         html_paragraph(std::string("By search, judged by the vectors of the quantized model on ") +
-                        view.whole(at + "/texts") +
-                        " calibration texts that the statistics did not see. " +
-                        (kept < 2  ? "No site gained from an alpha of its own: all have the same."
-                         : refused ? "The search was <b>refused</b>: on the texts that it did not "
-                                     "see either, its gain over one alpha for all sites was not "
-                                     "more than chance; that one is used."
-                                   : "The texts that the search did not see either confirmed it: "
-                                     "each site has its own alpha.")) +
+         html_paragraph(
+             std::string("By search, judged by the vectors of the quantized model on ") +
+             view.whole(at + "/texts") +
+             " calibration texts, with the statistics of the others; what was found is folded with "
+             "those of all. " +
+             (kept < 2  ? "No site gained from an alpha of its own: all have the same."
+              : refused ? "The search was <b>refused</b>: on the texts that it did not "
+                          "see either, its gain over one alpha for all sites was "
+                          "within two standard errors and may be chance; that one is used."
+                        : "The texts that the search did not see either confirmed it: "
+                          "each site has its own alpha.")) +
          html_table(
              {"mean 1 - cosine", "on the texts of the search", "on texts it did not see"}, "lrr",
              {{"one alpha, " + view.fixed(at + "/fixed", 2), view.fixed(at + "/loss_fixed", 6),

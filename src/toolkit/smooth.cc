@@ -49,8 +49,8 @@ class Smoothing {
   Smoothing(Model model, const SmoothOptions& options, const Progress& progress)
       : model_(std::move(model)), options_(options), progress_(progress) {}
 
+  // Precondition: read_texts().
   Result<SmoothReport> run() {
-    OCTAVO_CHECK(read_texts());
     OCTAVO_CHECK(learn());
     before_ = model_;
     std::vector<double> alphas(groups_.groups.size(), options_.alpha);
@@ -65,7 +65,6 @@ class Smoothing {
 
   Model& model() { return model_; }
 
- private:
   Status read_texts() {
     std::vector<std::string> own;
     if (!options_.calibration.empty()) {
@@ -79,11 +78,12 @@ class Smoothing {
     size_t length = options_.max_length;
     if (folder.positions != 0) length = std::min(length, folder.positions);
     OCTAVO_TRY(texts_, tokenize_all(tokenizer, texts, length));
-    if (options_.search) hold_out();
     checked_ = spread(texts_);
+    if (options_.search) hold_out();
     return Done{};
   }
 
+ private:
   // Every second text, so that both kinds have all languages and lengths; the search then takes
   // turns with its own confirmation.
   void hold_out() {
@@ -174,6 +174,8 @@ class Smoothing {
     OCTAVO_TRY(stats_, calibrate(model, texts_, values, gathered(), progress_));
     stats_.shapes = std::move(shapes);
     if (!options_.search) return Done{};
+    // From the beginning, so that the sums are those of a given alpha to the bit: a pass more is
+    // little beside 80 models that are tried.
     std::vector<Ids> all = texts_;
     all.insert(all.end(), held_out_.begin(), held_out_.end());
     OCTAVO_TRY(stats_of_all_, calibrate(model, all, values, gathered(), progress_));
@@ -313,7 +315,7 @@ class Smoothing {
     report.difference = difference_;
     report.calibration_texts = stats_.texts;
     report.calibration_tokens = stats_.tokens;
-    warn_of_few_texts(stats_.texts, report.warnings);
+    warn_of_few_texts(stats_.texts, report.calibration_warnings);
     return report;
   }
 
@@ -365,6 +367,7 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   OCTAVO_CHECK(check_onnx_output(output, writing));
   OCTAVO_CHECK(inline_functions(file.model).within(fp32_model.string()));
   Smoothing smoothing(std::move(file.model), options, progress);
+  OCTAVO_CHECK(smoothing.read_texts());
   OCTAVO_TRY(SmoothReport report, smoothing.run().within(fp32_model.string()));
   mark_smoothed(smoothing.model(), options.factors);
   OCTAVO_CHECK(write_onnx(smoothing.model(), output, writing, progress));

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/mapped_file.h"
 #include "base/unfinished.h"
+#include "toolkit/folder_files.h"
 
 namespace octavo {
 
@@ -34,18 +34,6 @@ void sweep(const fs::path& output) {
     if (entry.path().filename().string().starts_with(kPrefix))
       fs::remove_all(entry.path(), ignored);
   }
-}
-
-bool same_content(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  if (!fs::is_regular_file(fs::symlink_status(b, error)) ||
-      fs::file_size(a, error) != fs::file_size(b, error) || error)
-    return false;
-  const auto left = MappedFile::open(a);
-  const auto right = MappedFile::open(b);
-  return left && right &&
-         std::memcmp((*left)->bytes().data(), (*right)->bytes().data(), (*left)->bytes().size()) ==
-             0;
 }
 
 }  // namespace

@@ -357,10 +357,24 @@ def test_another_models_settings_do_not_stay(built, build, octavo, tiny, tmp_pat
     (bert / names[1]).write_text('[{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]')
     build(bert, tmp_path / "out", "--min-cos", "0.5")
     assert all((tmp_path / "out" / n).exists() for n in names)
+    # Somebody's own model reads these files as well: no build changes or removes them.
+    mine = tmp_path / "mine"
+    shutil.copytree(tmp_path / "out", mine)
+    shutil.copy(mine / "model.int8.onnx", mine / "mine.onnx")
     plain = tmp_path / "plain"
     shutil.copytree(tiny / "bert", plain)
     shutil.rmtree(plain / "1_Pooling", ignore_errors=True)
     (plain / "modules.json").unlink(missing_ok=True)
+    before = content(mine)
+    done = build(plain, mine, "--min-cos", "0.5", check=False)
+    assert done.returncode == 3 and "would be removed, which would change what mine.onnx" in done.stderr
+    assert content(mine) == before
+    build(bert, mine, "--min-cos", "0.5")
+    other = tmp_path / "other"
+    shutil.copytree(bert, other)
+    (other / names[0]).write_text('{"pooling_mode_mean_tokens": true}')
+    done = build(other, mine, "--min-cos", "0.5", check=False)
+    assert done.returncode == 3 and f"mine/{names[0]}: differs" in done.stderr and content(mine) == before
     build(plain, tmp_path / "out", "--min-cos", "0.5")
     assert not (tmp_path / "out/1_Pooling").exists() and not (tmp_path / "out/modules.json").exists()
     assert {"removed " + n for n in names} <= set(report_of(tmp_path / "out")["history"][-1]["changes"])
@@ -374,6 +388,14 @@ def test_another_models_settings_do_not_stay(built, build, octavo, tiny, tmp_pat
         assert content(folder) == {"modules.json": b"[]"}
     octavo("import", bert, "-o", tmp_path / "again")
     octavo("import", bert, "-o", tmp_path / "again")
+
+
+def test_an_error_names_the_folder_that_was_asked_for(build, tiny, tmp_path):
+    """Not the one inside that is gone by then."""
+    shutil.copytree(tiny / "bert", tmp_path / "bert")
+    (tmp_path / "bert/tokenizer.json").write_text('{"model": 7}')
+    done = build(tmp_path / "bert", tmp_path / "out", check=False)
+    assert done.returncode == 3 and "octavo: out/tokenizer.json: " in done.stderr and ".octavo-build" not in done.stderr
 
 
 def test_inputs_are_looked_at_first(build, tiny, tmp_path):

@@ -118,6 +118,12 @@ def test_a_tiny_calibration_is_warned_of(tiny, tmp_path):
     octavo.import_model(tiny / "bert", tmp_path / "fp32")
     with pytest.warns(octavo.CalibrationWarning, match="calibrated on 2 texts"):
         octavo.smooth(tmp_path / "fp32/model.onnx", tmp_path / "s.onnx", calibration=texts)
+    for how in ({"compensate": True}, {"max_extra_macs": 0.2}):
+        with pytest.warns(octavo.CalibrationWarning, match="calibrated on 2 texts"):
+            report = octavo.quantize(tmp_path / "fp32/model.onnx", tmp_path / "q.onnx", per_channel=True, activations="per-token",
+                                     calibration=texts, **how)
+        assert report.compensation_texts == (2 if "compensate" in how else 0)
+        assert report.protection is None or (report.protection.texts, report.protection.calibration_texts) == (1, 2)
 
 
 def test_ctrl_c_leaves_nothing(tiny, tmp_path):

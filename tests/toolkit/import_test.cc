@@ -132,19 +132,37 @@ TEST_F(Import, ASmoothedModelIsKept) {
 
 // model.int8.onnx would go on with the tokenizer of another model, and nobody would be told.
 TEST_F(Import, AModelOfAnotherNameKeepsItsFiles) {
-  ASSERT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
-  fs::rename(folder_ / "out/model.onnx", folder_ / "out/model.int8.onnx");
-  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  const fs::path out = folder_ / "out";
+  ASSERT_TRUE(import_model(golden("tiny/bert"), out));
+  fs::create_directories(out / "onnx");
+  fs::copy_file(out / "model.onnx", out / "onnx" / "model.onnx");
+  fs::rename(out / "model.onnx", out / "model.int8.onnx");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), out));
+  const auto expect_refused = [&](const std::string& message) {
+    const auto refused = import_model(golden("tiny/bert"), out);
+    ASSERT_FALSE(refused) << message;
+    EXPECT_EQ(refused.error().code, Code::invalid_input);
+    EXPECT_NE(refused.error().message.find(message), std::string::npos) << refused.error().message;
+  };
+  const std::string tokenizer = read(out / "tokenizer.json");
   put("out/tokenizer.json", "{}");
-  const auto refused = import_model(golden("tiny/bert"), folder_ / "out");
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Code::invalid_input);
-  EXPECT_NE(refused.error().message.find("out/tokenizer.json: differs"), std::string::npos);
-  EXPECT_NE(refused.error().message.find("remove model.int8.onnx"), std::string::npos)
-      << refused.error().message;
-  EXPECT_EQ(read(folder_ / "out/tokenizer.json"), "{}");
-  fs::remove(folder_ / "out/model.int8.onnx");
-  EXPECT_TRUE(import_model(golden("tiny/bert"), folder_ / "out"));
+  expect_refused(
+      "out/tokenizer.json: differs from the one of the new model, which would change "
+      "what model.int8.onnx, onnx/model.onnx in this folder gives");
+  EXPECT_EQ(read(out / "tokenizer.json"), "{}");
+  fs::remove(out / "model.int8.onnx");
+  expect_refused("what onnx/model.onnx in this folder gives");
+  put("out/tokenizer.json", tokenizer);
+  EXPECT_TRUE(import_model(golden("tiny/bert"), out));
+  // A pooling that was not there before is another pooling.
+  fs::remove(out / "config.json");
+  expect_refused("out/config.json: would be added");
+  fs::remove_all(out / "onnx");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), out));
+  // A folder is no model.
+  fs::create_directories(out / "x.onnx");
+  put("out/tokenizer.json", "{}");
+  EXPECT_TRUE(import_model(golden("tiny/bert"), out));
 }
 
 TEST_F(Import, BadArguments) {

@@ -35,8 +35,8 @@ def _list(name: str, values: Iterable[str]) -> list[str]:
     return list(values)
 
 
-def _warn(report: _core.SmoothReport) -> None:
-    for warning in report.warnings:
+def _warn(*reports: _core.SmoothReport | _core.QuantizeReport) -> None:
+    for warning in dict.fromkeys(text for report in reports for text in report.calibration_warnings):
         warnings.warn(warning, CalibrationWarning, stacklevel=3)
 
 
@@ -165,7 +165,7 @@ def quantize(
     """
     _within("target_cos", target_cos, -1, 1)
     _within("max_extra_macs", max_extra_macs, 0, 1)
-    return _core.quantize(
+    report = _core.quantize(
         input,
         output,
         per_channel,
@@ -187,6 +187,8 @@ def quantize(
         external_data,
         progress,
     )
+    _warn(report)
+    return report
 
 
 def verify(
@@ -334,7 +336,7 @@ def build(
         _call_text(source, decisive),
         progress,
     )
-    _warn(report.smoothing)
+    _warn(report.smoothing, report.quantization)
     return report
 
 
