@@ -63,6 +63,7 @@ def main():
     parser.add_argument("--print", action="store_true", help="a PDF as it would be printed")
     parser.add_argument("--chromium", default="chromium", help="program")
     args = parser.parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
     page = begin_at(args.page.read_text(encoding="utf-8"), args.heading)
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "page.html")
