@@ -213,12 +213,16 @@ std::string calibration_flag(const json& settings) {
   return built_in ? "" : " --calibration FILE";
 }
 
+bool is_compensated(const json& settings) {
+  return settings.at("rounding").get<std::string>() == "compensated";
+}
+
 // As `octavo quantize` takes them. A budget of nothing searches nothing.
 std::string protect_flags(const json& settings) {
   std::string out;
   for (const json& pattern : settings.at("protect"))
     out += " --protect " + shell_quoted(pattern.get<std::string>());
-  const bool compensated = settings.at("rounding").get<std::string>() == "compensated";
+  const bool compensated = is_compensated(settings);
   bool reads_texts = compensated;
   for (const auto& [key, option] : {std::pair("target_cos", " --target-cos "),
                                     std::pair("max_extra_macs", " --max-extra-macs ")}) {
@@ -255,7 +259,8 @@ std::string making_section(const json& report) {
       bytes(source.at("parameters").get<uint64_t>()) + " parameters): FP32 ONNX; " +
       (rotated ? "the residual stream rotated by an orthogonal matrix; " : "") +
       "SmoothQuant with " +
-      (given.is_null() ? "the factors that the rounding of the weights wants" : "alpha " + alpha) +
+      (given.is_null() ? "the factors that the rounding of the weights wants"
+                       : "alpha " + alpha + (rows ? ", factors for a scale a token" : "")) +
       " on " + std::to_string(sites) + " sites (" + std::to_string(sites - explicit_sites) +
       " folded into neighbouring weights, " + std::to_string(explicit_sites) +
       " as an explicit multiplication), calibrated with " +
@@ -265,7 +270,10 @@ std::string making_section(const json& report) {
       (calibration.at("sha256").get<std::string>().empty()
            ? ""
            : ", SHA-256 `" + calibration.at("sha256").get<std::string>() + "`") +
-      "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel, " +
+      "); then dynamic INT8 of every constant-weight MatMul, weights symmetric per channel" +
+      (is_compensated(settings) ? ", rounded to make up for each other on calibration texts (GPTQ)"
+                                : "") +
+      ", " +
       (rows ? std::string("activations unsigned") +
                   (activations == "per-token-16" ? ", 16 bits," : "") +
                   " with a scale for every token, in standard ONNX ops"
