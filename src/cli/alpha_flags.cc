@@ -38,7 +38,7 @@ CLI::Option* add_alpha_flags(CLI::App& command, AlphaFlags& flags) {
       ->type_name("FILE");
   command
       .add_option("--evaluations", flags.search.evaluations,
-                  "with --alpha auto: quantized models to try, at most")
+                  "with --alpha auto: quantized models to try, at most; 7 or more")
       ->type_name("N")
       ->check(whole(7, 10000))
       ->capture_default_str();

@@ -19,6 +19,7 @@
 #include "cli/protect_flags.h"
 #include "cli/size_flag.h"
 #include "octavo/build.h"
+#include "toolkit/html.h"
 #include "toolkit/text_file.h"
 
 namespace octavo::cli {
@@ -106,7 +107,8 @@ void print(const BuildReport& report, const Flags& flags) {
   for (const auto& change : report.changes) std::printf("change: %s\n", change.c_str());
   std::printf("%s: cos_min %s, the gate is %s; see %s/report.html\n",
               report.passed ? "passed" : "FAILED", fixed(report.smoothed.cos_min, 5).c_str(),
-              fixed(flags.options.min_cos, 2).c_str(), flags.output.c_str());
+              fixed(flags.options.min_cos, decimals_of(flags.options.min_cos, 2)).c_str(),
+              flags.output.c_str());
 }
 
 void print_json(const Flags& flags, Context& context) {

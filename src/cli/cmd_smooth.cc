@@ -198,7 +198,8 @@ void add_smooth(CLI::App& app, Context& context) {
       ->add_option(
           "--factors", args->options.factors,
           "what s is made of: the largest numbers (per-tensor); a channel's share of its token and "
-          "the size of the weights' row (per-token); or, without --alpha, what costs the rounding "
+          "the size of the weights' row (per-token; --alpha 0.5 suits it); or, without --alpha, "
+          "what costs the rounding "
           "of the weights least, for 16-bit activations (per-token-16)")
       ->type_name("HOW")
       ->transform(choice(kActivationsNames))

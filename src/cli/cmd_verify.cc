@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/hub_source.h"
 #include "octavo/verify.h"
+#include "toolkit/html.h"
 #include "toolkit/text_file.h"
 
 namespace octavo::cli {
@@ -82,7 +83,8 @@ void print(const VerifyReport& report, const VerifyOptions& options) {
   std::printf("\n");
   if (options.min_cos)
     std::printf("\n%s: cos_min %s, the gate is %s\n", report.passed ? "passed" : "FAILED",
-                fixed(report.cos_min, 5).c_str(), fixed(*options.min_cos, 5).c_str());
+                fixed(report.cos_min, 5).c_str(),
+                fixed(*options.min_cos, decimals_of(*options.min_cos, 5)).c_str());
 }
 
 void run(Flags& flags, Context& context) {

@@ -14,6 +14,7 @@
 #include "graph/inline.h"
 #include "octavo/quantize.h"
 #include "toolkit/folder_files.h"
+#include "toolkit/judgement.h"
 #include "toolkit/model_card.h"
 #include "toolkit/name_in.h"
 #include "toolkit/probe.h"
@@ -413,6 +414,13 @@ Result<BuildReport> build_model(const fs::path& source, const fs::path& output,
         "16-bit activations (protect, target-cos, max-extra-macs) go with a scale for every "
         "token: add --profile accurate"};
   // What is read only after minutes of work is looked at before.
+  OCTAVO_CHECK(check_search_log(options.protect_log));
+  if (options.search) {
+    OCTAVO_CHECK(check_search_log(options.search->log));
+    if (!options.protect_log.empty() && options.search->log == options.protect_log)
+      return Error{Code::invalid_input,
+                   options.protect_log.string() + ": one file cannot be the log of both searches"};
+  }
   if (!options.reference.empty()) {
     OCTAVO_TRY(const auto reference, MappedFile::open(options.reference));
   }

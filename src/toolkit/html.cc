@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace octavo {
 
@@ -78,6 +79,14 @@ std::string fixed_digits(double value, int decimals) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
+}
+
+int decimals_of(double value, int least) {
+  constexpr int kMost = 17;
+  int decimals = least;
+  while (decimals < kMost && std::strtod(fixed_digits(value, decimals).c_str(), nullptr) != value)
+    ++decimals;
+  return decimals;
 }
 
 std::string thousands(uint64_t value) {

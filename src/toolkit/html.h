@@ -18,6 +18,8 @@ std::string html_escaped(std::string_view text);
 std::string shortened(const std::string& text, size_t characters);
 
 std::string fixed_digits(double value, int decimals);
+// Digits after the point with which the value reads back the same, `least` or more: 0.9984 has 4.
+int decimals_of(double value, int least);
 std::string thousands(uint64_t value);  // "1,234,567"
 
 // The number at `pointer`: with decimals, as "%.1e", whole with commas, or times a factor (bytes in

@@ -55,8 +55,30 @@ Result<std::string> Judgement::key() const {
   return hash_of(bytes + subject_.inputs, HashKind::sha256);
 }
 
+Status check_search_log(const fs::path& log) {
+  std::error_code error;
+  if (log.empty()) return Done{};
+  if (!fs::exists(log, error)) {
+    const fs::path folder = log.has_parent_path() ? log.parent_path() : ".";
+    if (fs::is_directory(folder, error)) return Done{};
+    return Error{Code::not_found, log.string() + ": there is no folder " + folder.string() +
+                                      " to keep the log of a search in"};
+  }
+  // A run that was stopped may have left a part of the first line.
+  const std::string begin = R"({"format":"octavo-search-)";
+  std::string found(begin.size(), '\0');
+  std::ifstream in(log, std::ios::binary);
+  in.read(found.data(), static_cast<std::streamsize>(found.size()));
+  found.resize(static_cast<size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  if (fs::is_regular_file(log, error) && begin.starts_with(found)) return Done{};
+  return Error{Code::invalid_input, log.string() +
+                                        ": is no log of a search, and would be overwritten; name "
+                                        "another file"};
+}
+
 Status Judgement::open_log(const fs::path& log) {
   log_ = log;
+  OCTAVO_CHECK(check_search_log(log));
   OCTAVO_TRY(const std::string mine, key());
   std::ifstream in(log, std::ios::binary);
   bool same = false;

@@ -22,6 +22,10 @@
 
 namespace octavo {
 
+// A search writes over its log where that is of other inputs: it has to be a log, or not there, in
+// a folder that is. Empty: none. To be asked before long work. Errors: invalid_input, not_found.
+Status check_search_log(const std::filesystem::path& log);
+
 class Judgement {
  public:
   struct Subject {

@@ -7,6 +7,7 @@
 
 #include "base/mapped_file.h"
 #include "base/shell.h"
+#include "toolkit/html.h"
 
 namespace octavo {
 
@@ -66,10 +67,10 @@ std::string verdict(const json& report) {
   std::string out;
   if (quality.at("passed").get<bool>()) {
     out = "**Checked:** the smallest cosine is " + number(smoothed, 5) + ", the gate is " +
-          number(gate, 2) + ".\n";
+          number(gate, decimals_of(gate, 2)) + ".\n";
   } else {
     out = "**FAILED: do not use `model.int8.onnx`.** Its smallest cosine is " +
-          number(smoothed, 5) + ", below the gate of " + number(gate, 2) + ".\n";
+          number(smoothed, 5) + ", below the gate of " + number(gate, decimals_of(gate, 2)) + ".\n";
   }
   if (variants.contains("vanilla") && variants.at("vanilla").at("cos_min").get<double>() > smoothed)
     out +=
@@ -295,6 +296,9 @@ std::string making_section(const json& report) {
       "octavo smooth --fp32 fp32/model.onnx --output fp32/model.smoothed.fp32.onnx --tokenizer "
       "fp32" +
       (given.is_null() ? "" : " --alpha " + alpha) +
+      (settings.at("evaluations").is_null()
+           ? ""
+           : " --evaluations " + settings.at("evaluations").dump()) +
       (alpha == "auto" && rows ? " --activations per-token" : "") +
       (rows ? " --factors " + activations : "") + (rotated ? " --rotate" : "") +
       calibration_flag(settings) +

@@ -16,6 +16,7 @@
 #include "passes/quantize_table.h"
 #include "toolkit/calibrate.h"
 #include "toolkit/compensate.h"
+#include "toolkit/judgement.h"
 #include "toolkit/name_in.h"
 #include "toolkit/quantize_protect.h"
 #include "toolkit/size_choice.h"
@@ -127,8 +128,7 @@ Result<Rounded> round_weights(Model& model, const std::filesystem::path& file,
 
 Error nothing_to_do(const QuantizeReport& report) {
   std::string message =
-      "nothing would be quantized: the graph has no MatMul (or Gemm) with a constant float32 "
-      "weight";
+      "nothing would be quantized: no MatMul (or Gemm) with a constant float32 weight is left";
   for (size_t i = 0; i < std::min(report.kept.size(), kListed); ++i)
     message += "\n  " + report.kept[i].node + ": " + report.kept[i].reason;
   if (report.kept.size() > kListed)
@@ -142,6 +142,14 @@ const char* name_of(Activations activations) { return name_in(kActivationsNames,
 const char* name_of(TableType type) { return name_in(kTableTypeNames, type); }
 
 Status check_quantize_options(const QuantizeOptions& options) {
+  for (const auto& op : options.op_types) {
+    if (op != "MatMul")
+      return Error{Code::unsupported, "op type \"" + op +
+                                          "\" cannot be quantized; the only one is MatMul (a Gemm "
+                                          "becomes a MatMul and an Add)"};
+  }
+  if (options.op_types.empty())
+    return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
   if (options.clip &&
       (!options.per_channel || options.reduce_range || options.weight_type != WeightType::qint8))
     return Error{Code::unsupported,
@@ -174,15 +182,8 @@ Status check_quantize_options(const QuantizeOptions& options) {
 Result<QuantizeReport> quantize_model(const std::filesystem::path& input,
                                       const std::filesystem::path& output,
                                       const QuantizeOptions& options, const Progress& progress) {
-  for (const auto& op : options.op_types) {
-    if (op != "MatMul")
-      return Error{Code::unsupported, "op type \"" + op +
-                                          "\" cannot be quantized; the only one is MatMul (a Gemm "
-                                          "becomes a MatMul and an Add)"};
-  }
-  if (options.op_types.empty())
-    return Error{Code::invalid_input, "no op type to quantize is given; MatMul is the only one"};
   OCTAVO_CHECK(check_quantize_options(options));
+  if (options.search) OCTAVO_CHECK(check_search_log(options.search->log));
   OCTAVO_TRY(auto exclusions, compile("exclude", options.exclude));
   OCTAVO_TRY(auto protections, compile("protect", options.protect));
   OCTAVO_TRY(OnnxFile file, open_onnx(input));

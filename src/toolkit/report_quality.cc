@@ -47,8 +47,10 @@ std::string page_top(const ReportView& view) {
   std::string verdict =
       passed ? "Checked: the smallest cosine to the original is "
              : "FAILED: do not use model.int8.onnx. Its smallest cosine to the original is ";
-  verdict += view.fixed("/quality/variants/smoothed/cos_min", 5) + ", the gate is " +
-             view.fixed("/quality/min_cos", 2) + ".";
+  verdict +=
+      view.fixed("/quality/variants/smoothed/cos_min", 5) + ", the gate is " +
+      view.fixed("/quality/min_cos", decimals_of(view.quality.at("min_cos").get<double>(), 2)) +
+      ".";
   if (view.variants.contains("vanilla") && view.variants.at("vanilla").at("cos_min").get<double>() >
                                                smoothed.at("cos_min").get<double>())
     verdict += " On these texts the variant without smoothing has a better worst text.";

@@ -27,8 +27,11 @@ class Reader {
       content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
       where_ = name_ + ": line " + std::to_string(++number);
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      OCTAVO_TRY(const json object, parse_json(line, where_));
-      OCTAVO_CHECK(add(object));
+      const auto object = parse_json(line, where_);
+      if (!object && !headed_)
+        return wrong("is no JSON; tools/make_retrieval_set.py makes a retrieval set");
+      if (!object) return object.error();
+      OCTAVO_CHECK(add(*object));
     }
     if (!headed_ || set_.documents.empty() || set_.queries.empty())
       return Error{Code::invalid_input,

@@ -357,6 +357,7 @@ Result<SmoothReport> smooth_model(const fs::path& fp32_model, const fs::path& ou
   if (given.factors == Activations::per_token_16 && given.search)
     return Error{Code::invalid_input,
                  "factors for 16-bit activations have no alpha that could be searched"};
+  if (given.search) OCTAVO_CHECK(check_search_log(given.search->log));
   SmoothOptions options = given;
   if (options.tokenizer.empty())
     options.tokenizer = fp32_model.has_parent_path() ? fp32_model.parent_path() : ".";

@@ -247,10 +247,11 @@ def test_one_calibration_text_is_enough(build, tiny, tmp_path):
     assert report_of(tmp_path / "two")["protection"]["texts"] == 1 and "the only calibration text" not in done.stderr
 
 
-def test_the_searches_go_on_from_their_logs(build, tiny, tmp_path):
+def test_the_searches_go_on_from_their_logs(build, octavo, tiny, tmp_path):
     flags = ["--min-cos", "0.5", "--profile", "accurate", "--alpha", "auto", "--evaluations", "12", "--no-vanilla",
              "--search-log", tmp_path / "alpha.jsonl", "--protect-log", tmp_path / "protect.jsonl"]
     build(tiny / "bert", tmp_path / "a", *flags)
+    assert "--alpha auto --evaluations 12" in follow_the_card(octavo, tmp_path / "a", tiny / "bert", tmp_path)
     report, logs = report_of(tmp_path / "a"), [(tmp_path / f"{n}.jsonl").read_text() for n in ("alpha", "protect")]
     assert report["settings"]["alpha"] == "auto" and len(report["alpha_search"]["trials"]) <= 12
     assert len(logs[0].splitlines()) == 1 + len(report["alpha_search"]["trials"])
@@ -388,6 +389,27 @@ def test_another_models_settings_do_not_stay(built, build, octavo, tiny, tmp_pat
         assert content(folder) == {"modules.json": b"[]"}
     octavo("import", bert, "-o", tmp_path / "again")
     octavo("import", bert, "-o", tmp_path / "again")
+
+
+@pytest.mark.parametrize("option", ["--search-log", "--protect-log"])
+def test_a_log_is_not_written_over_what_is_none(build, tiny, tmp_path, option):
+    flags = ["--profile", "accurate", "--alpha", "auto", "--evaluations", "7"]
+    for content_of, kept in (("notes\n", False), ('{"text": "a calibration text"}\n', False), ('{"format":"octavo-se', True), ("", True)):
+        (tmp_path / "log").write_text(content_of)
+        done = build(tiny / "bert", tmp_path / "out", *flags, option, "log", "--min-cos", "0.5", check=False)
+        assert done.returncode == (0 if kept else 3)
+        assert kept or "log: is no log of a search, and would be overwritten" in done.stderr and (tmp_path / "log").read_text() == content_of
+    done = build(tiny / "bert", tmp_path / "new", *flags, option, "nowhere/log", check=False)
+    assert done.returncode == 3 and "nowhere/log: there is no folder nowhere" in done.stderr and not (tmp_path / "new").exists()
+    done = build(tiny / "bert", tmp_path / "new", *flags, "--search-log", "both", "--protect-log", "both", check=False)
+    assert done.returncode == 3 and "both: one file cannot be the log of both searches" in done.stderr
+
+
+def test_the_gate_is_shown_as_it_was_given(build, tiny, tmp_path):
+    done = build(tiny / "bert", tmp_path / "out", "--min-cos", "0.999999", "--no-vanilla", check=False)
+    assert done.returncode == 1 and "the gate is 0.999999;" in done.stdout
+    assert "below the gate of 0.999999." in (tmp_path / "out/README.md").read_text()
+    assert ">0.999999</data>" in (tmp_path / "out/report.html").read_text()
 
 
 def test_an_error_names_the_folder_that_was_asked_for(build, tiny, tmp_path):

@@ -25,6 +25,14 @@ TEST(Html, ShortensByCodePoints) {
   EXPECT_EQ(shortened("\xe6\xbc\xa2\xe6\xbc\xa2", 1), "\xe6\xbc\xa2\xe2\x80\xa6");
 }
 
+TEST(Html, DecimalsThatReadBackTheSame) {
+  EXPECT_EQ(decimals_of(0.9, 2), 2);
+  EXPECT_EQ(decimals_of(0.9984, 2), 4);
+  EXPECT_EQ(decimals_of(-1, 2), 2);
+  EXPECT_EQ(decimals_of(0.9999999, 5), 7);
+  EXPECT_EQ(decimals_of(1.0 / 3, 2), 16);
+}
+
 TEST(Html, AColumnOfNothingIsLeftOut) {
   EXPECT_EQ(
       html_table({"a", "b", "c"}, "lrr", {{"1", "", "3"}, {"", "", "6"}}),
