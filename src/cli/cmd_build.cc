@@ -1,6 +1,5 @@
 // octavo build: the whole recipe in one command.
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>

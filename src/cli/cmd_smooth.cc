@@ -186,21 +186,19 @@ void add_smooth(CLI::App& app, Context& context) {
       ->add_option("--tokenizer", args->tokenizer,
                    "folder with tokenizer.json and the config files (default: the model's)")
       ->type_name("DIR");
-  const CLI::Option* alpha = add_alpha_flags(*command, args->alpha);
-  const CLI::Option* activations =
-      command
-          ->add_option("--activations", args->activations,
-                       "with --alpha auto: the scales that the quantized model will run with")
-          ->type_name("HOW")
-          ->check(CLI::IsMember({"per-tensor", "per-token"}))
-          ->capture_default_str();
+  add_alpha_flags(*command, args->alpha);
+  command
+      ->add_option("--activations", args->activations,
+                   "with --alpha auto: the scales that the quantized model will run with")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"per-tensor", "per-token"}))
+      ->capture_default_str();
   command
       ->add_option(
           "--factors", args->options.factors,
           "what s is made of: the largest numbers (per-tensor); a channel's share of its token and "
           "the size of the weights' row (per-token; --alpha 0.5 suits it); or, without --alpha, "
-          "what costs the rounding "
-          "of the weights least, for 16-bit activations (per-token-16)")
+          "what costs the rounding of the weights least, for 16-bit activations (per-token-16)")
       ->type_name("HOW")
       ->transform(choice(kActivationsNames))
       ->default_str("per-tensor");
@@ -213,14 +211,14 @@ void add_smooth(CLI::App& app, Context& context) {
                     "first rotate the residual stream (RMSNorm models): no channel of what the "
                     "MatMuls after a norm read is large then. One MatMul is added, at the end");
   command->add_flag("--json", args->json, "everything, for scripts, on stdout");
-  command->callback([args, alpha, activations, command, &context] {
+  command->callback([args, command, &context] {
     if (args->options.factors == Activations::per_token_16)
       for (const char* option : {"--alpha", "--search-log", "--evaluations", "--activations"})
         if (command->count(option) > 0)
           throw CLI::ValidationError("--factors",
                                      std::string("per-token-16 goes without ") + option);
     refuse_search_options(*command, args->alpha);
-    if (activations->count() > 0 && !args->alpha.automatic())
+    if (command->count("--activations") > 0 && !args->alpha.automatic())
       throw CLI::ValidationError("--activations",
                                  "is for --alpha auto: nothing else runs the model");
     args->options.tokenizer = args->tokenizer;

@@ -11,7 +11,6 @@
 
 #include "octavo/progress.h"
 #include "octavo/result.h"
-#include "octavo/smooth.h"
 
 namespace octavo::cli {
 

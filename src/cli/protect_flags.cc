@@ -42,8 +42,8 @@ void add_protect_flags(CLI::App& command, ProtectFlags& flags) {
           "--max-extra-macs",
           [&flags](const std::string& text) { flags.max_extra_macs = share_of(text); },
           "with per-token activations (build: --profile accurate, where 15% is the default): 16 "
-          "bits "
-          "for nodes of at most this share of the products (15% or 0.15), where they help most")
+          "bits for nodes of at most this share of the products (15% or 0.15), where they help "
+          "most")
       ->type_name("SHARE")
       ->check(CLI::Validator(
           [](const std::string& text) {

@@ -372,14 +372,19 @@ class Rewriter {
 
 }  // namespace
 
+Status check_activations(Activations activations, bool is_signed) {
+  if (activations != Activations::per_tensor && !is_signed)
+    return Error{Code::invalid_input,
+                 "a scale for every token goes with symmetric weights: --weight-type qint8"};
+  return Done{};
+}
+
 Result<QuantizedModel> quantize_dynamic(Model model, const QuantizeDynamicOptions& options) {
   if (model.opset() < 11)
     return Error{Code::unsupported,
                  "opset " + std::to_string(model.opset()) +
                      " has no DynamicQuantizeLinear; export the model with opset 11 or newer"};
-  if (options.activations != Activations::per_tensor && !options.form.is_signed)
-    return Error{Code::invalid_input,
-                 "a scale for every token goes with symmetric weights: --weight-type qint8"};
+  OCTAVO_CHECK(check_activations(options.activations, options.form.is_signed));
   QuantizedModel out{std::move(model), {}};
   OCTAVO_CHECK(Rewriter(out.model, options).run(out.report));
   out.model.producer_name = "onnx.quantize";

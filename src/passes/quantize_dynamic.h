@@ -41,8 +41,11 @@ struct QuantizedModel {
   QuantizeReport report;
 };
 
+// Errors: invalid_input for scales of a token with unsigned weights.
+Status check_activations(Activations activations, bool is_signed);
+
 // Nothing quantized is not an error here; the report says why. Errors: unsupported for opsets
-// before 11, which have no DynamicQuantizeLinear; invalid_input for rows and unsigned weights.
+// before 11, which have no DynamicQuantizeLinear; those of check_activations().
 Result<QuantizedModel> quantize_dynamic(Model model, const QuantizeDynamicOptions& options);
 
 }  // namespace octavo

@@ -64,13 +64,15 @@ Status check_search_log(const fs::path& log) {
     return Error{Code::not_found, log.string() + ": there is no folder " + folder.string() +
                                       " to keep the log of a search in"};
   }
-  // A run that was stopped may have left a part of the first line.
-  const std::string begin = R"({"format":"octavo-search-)";
-  std::string found(begin.size(), '\0');
-  std::ifstream in(log, std::ios::binary);
-  in.read(found.data(), static_cast<std::streamsize>(found.size()));
-  found.resize(static_cast<size_t>(std::max<std::streamsize>(in.gcount(), 0)));
-  if (fs::is_regular_file(log, error) && begin.starts_with(found)) return Done{};
+  if (fs::is_regular_file(log, error)) {  // opening a FIFO would wait for a writer
+    // A run that was stopped may have left a part of the first line.
+    const std::string begin = R"({"format":"octavo-search-)";
+    std::string found(begin.size(), '\0');
+    std::ifstream in(log, std::ios::binary);
+    in.read(found.data(), static_cast<std::streamsize>(found.size()));
+    found.resize(static_cast<size_t>(in.gcount()));
+    if (begin.starts_with(found)) return Done{};
+  }
   return Error{Code::invalid_input, log.string() +
                                         ": is no log of a search, and would be overwritten; name "
                                         "another file"};

@@ -29,12 +29,6 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-std::string number(double value, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
-}
-
 // 1234567 -> "1,234,567"
 std::string bytes(uint64_t size) {
   const std::string digits = std::to_string(size);
@@ -55,7 +49,7 @@ std::string row(const std::vector<std::string>& cells) {
 std::string quality_row(const char* name, const json& v) {
   std::vector<std::string> cells = {name};
   for (const char* key : {"cos_min", "cos_p1", "cos_p5", "cos_p50", "cos_mean"})
-    cells.push_back(number(v.at(key).get<double>(), 5));
+    cells.push_back(fixed_digits(v.at(key).get<double>(), 5));
   return row(cells);
 }
 
@@ -66,11 +60,12 @@ std::string verdict(const json& report) {
   const double gate = quality.at("min_cos").get<double>();
   std::string out;
   if (quality.at("passed").get<bool>()) {
-    out = "**Checked:** the smallest cosine is " + number(smoothed, 5) + ", the gate is " +
-          number(gate, decimals_of(gate, 2)) + ".\n";
+    out = "**Checked:** the smallest cosine is " + fixed_digits(smoothed, 5) + ", the gate is " +
+          fixed_digits(gate, decimals_of(gate, 2)) + ".\n";
   } else {
     out = "**FAILED: do not use `model.int8.onnx`.** Its smallest cosine is " +
-          number(smoothed, 5) + ", below the gate of " + number(gate, decimals_of(gate, 2)) + ".\n";
+          fixed_digits(smoothed, 5) + ", below the gate of " +
+          fixed_digits(gate, decimals_of(gate, 2)) + ".\n";
   }
   if (variants.contains("vanilla") && variants.at("vanilla").at("cos_min").get<double>() > smoothed)
     out +=
@@ -89,7 +84,7 @@ std::string wide_sentence(const json& report) {
          std::to_string(quantization.at("quantized").get<uint64_t>()) +
          " MatMuls read activations of 16 bits, as two bytes, exact in 8-bit products with the "
          "same INT8 weights: " +
-         number(100 * quantization.at("extra_macs").get<double>(), 1) +
+         fixed_digits(100 * quantization.at("extra_macs").get<double>(), 1) +
          "% more multiplications, no weight byte more.\n";
 }
 
@@ -119,7 +114,7 @@ std::string quality_section(const json& report) {
 }
 
 std::string signed_number(double value) {
-  const std::string text = number(value, 4);
+  const std::string text = fixed_digits(value, 4);
   return text.starts_with('-') ? text : "+" + text;
 }
 
@@ -141,7 +136,7 @@ std::string retrieval_section(const json& report) {
       const auto name = group.at("name").get<std::string>();
       std::vector<std::string> cells = {group.at("by") == "all" ? "all" : escaped(name),
                                         "`" + variant.at("model").get<std::string>() + "`",
-                                        number(group.at("ndcg10").get<double>(), 4)};
+                                        fixed_digits(group.at("ndcg10").get<double>(), 4)};
       if (group.contains("ndcg10_change")) {
         const json& change = group.at("ndcg10_change");
         cells.push_back(signed_number(change.at("mean").get<double>()) + " (" +
@@ -150,9 +145,10 @@ std::string retrieval_section(const json& report) {
       } else {
         cells.emplace_back("");
       }
-      cells.push_back(number(group.at("recall10").get<double>(), 4));
-      cells.push_back(group.contains("overlap10") ? number(group.at("overlap10").get<double>(), 4)
-                                                  : std::string());
+      cells.push_back(fixed_digits(group.at("recall10").get<double>(), 4));
+      cells.push_back(group.contains("overlap10")
+                          ? fixed_digits(group.at("overlap10").get<double>(), 4)
+                          : std::string());
       out += row(cells);
     }
   }
@@ -344,11 +340,12 @@ std::string texts_section(const json& report) {
   out += row(header) + row(rule);
   for (const size_t i : shown) {
     const json& text = texts.at(i);
-    std::vector<std::string> cells = {
-        std::to_string(i + 1), escaped(text.at("text").get<std::string>()),
-        std::to_string(text.at("tokens").get<uint64_t>()), number(cosines.at(i).get<double>(), 5)};
+    std::vector<std::string> cells = {std::to_string(i + 1),
+                                      escaped(text.at("text").get<std::string>()),
+                                      std::to_string(text.at("tokens").get<uint64_t>()),
+                                      fixed_digits(cosines.at(i).get<double>(), 5)};
     if (vanilla)
-      cells.push_back(number(variants.at("vanilla").at("cosines").at(i).get<double>(), 5));
+      cells.push_back(fixed_digits(variants.at("vanilla").at("cosines").at(i).get<double>(), 5));
     out += row(cells);
   }
   return out;

@@ -161,9 +161,7 @@ Status check_quantize_options(const QuantizeOptions& options) {
         Code::unsupported,
         "compensated rounding keeps the scales of 8-bit channels: it needs per-channel and "
         "qint8, and neither reduce-range nor clip"};
-  if (options.activations != Activations::per_tensor && options.weight_type != WeightType::qint8)
-    return Error{Code::invalid_input,
-                 "a scale for every token goes with symmetric weights: --weight-type qint8"};
+  OCTAVO_CHECK(check_activations(options.activations, options.weight_type == WeightType::qint8));
   for (const auto& [name, patterns] :
        {std::pair("exclude", &options.exclude), std::pair("protect", &options.protect)})
     OCTAVO_CHECK(compile(name, *patterns));

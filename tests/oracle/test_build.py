@@ -399,6 +399,9 @@ def test_a_log_is_not_written_over_what_is_none(build, tiny, tmp_path, option):
         done = build(tiny / "bert", tmp_path / "out", *flags, option, "log", "--min-cos", "0.5", check=False)
         assert done.returncode == (0 if kept else 3)
         assert kept or "log: is no log of a search, and would be overwritten" in done.stderr and (tmp_path / "log").read_text() == content_of
+    os.mkfifo(tmp_path / "pipe")
+    done = build(tiny / "bert", tmp_path / "new", *flags, option, "pipe", check=False)
+    assert done.returncode == 3 and "pipe: is no log of a search" in done.stderr
     done = build(tiny / "bert", tmp_path / "new", *flags, option, "nowhere/log", check=False)
     assert done.returncode == 3 and "nowhere/log: there is no folder nowhere" in done.stderr and not (tmp_path / "new").exists()
     done = build(tiny / "bert", tmp_path / "new", *flags, "--search-log", "both", "--protect-log", "both", check=False)

@@ -71,6 +71,21 @@ TEST(AlphaSearch, FindsTheAlphaOfARoleAndOfADepth) {
   for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(found->alphas[i], bowl.best[i], 0.051) << i;
 }
 
+TEST(AlphaSearch, NoiseMovesNothing) {
+  size_t moved = 0;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    Bowl bowl{std::vector<double>(8, 0.5)};
+    bowl.random.seed(seed);
+    bowl.noise = 0.5;  // far above what a site's step changes
+    const auto found = search(bowl, 8, 60);
+    ASSERT_TRUE(found);
+    // What chance moved must not have made the confirmed loss worse.
+    EXPECT_LE(found->refused ? found->confirmed_fixed : found->confirmed, found->confirmed_fixed);
+    for (const double alpha : found->alphas) moved += std::abs(alpha - found->fixed) > 0.2 ? 1 : 0;
+  }
+  EXPECT_LT(moved, 16U);  // of 160 sites
+}
+
 // Losses that no alpha changes: what the steps find is luck, and the other texts see through nearly
 // all of it (with a standard error for enough a fifth passes, with any gain a half).
 TEST(AlphaSearch, LuckIsRefused) {
